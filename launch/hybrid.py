@@ -1,0 +1,90 @@
+"""What a hybrid Mamba-2/attention model (``nemotron_h``) needs after loading, for training and for generation alike.
+
+Three corrections, all on the model object itself: the limits of the time step come from the config, packed rows keep
+their documents apart also where the CUDA kernels are missing, and a packed row is never read with a cache.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from transformers.masking_utils import find_packed_sequence_indices
+from transformers.models.nemotron_h.modeling_nemotron_h import NemotronHMamba2Mixer, NemotronHModel
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+def prepare_hybrid(model: Model) -> Model:
+    """Correct a loaded model in place and return it; a model without Mamba-2 mixers is left as it is.
+
+    Afterwards a packed row (``position_ids`` that restart, ``seq_idx``, ``use_cache=False``) gives for every document
+    the logits of that document alone. Calling it twice changes nothing more.
+    """
+    for module in model.modules():
+        if isinstance(module, NemotronHMamba2Mixer):
+            # transformers 5.15-5.23 clamps dt to (time_step_min, inf) in the scan and not at all in the recurrent
+            # step of generation; the checkpoint was trained with config.time_step_limit.
+            lower, upper = module.config.time_step_limit
+            module.time_step_limit = (float(lower), float(upper))
+            module.__class__ = PackedMamba2Mixer
+        elif isinstance(module, NemotronHModel) and not getattr(module, "_packed_rows_guarded", False):
+            module.register_forward_pre_hook(_guard_packed_rows, with_kwargs=True)
+            module._packed_rows_guarded = True
+    return model
+
+
+def has_mamba_kernels() -> bool:
+    """Whether the packages with the fused CUDA kernels are installed (they are used for CUDA tensors only)."""
+    return find_spec("mamba_ssm") is not None and find_spec("causal_conv1d") is not None
+
+
+class PackedMamba2Mixer(NemotronHMamba2Mixer):
+    """The stock mixer, which also keeps packed documents apart without kernels.
+
+    The PyTorch scan of transformers knows no document boundaries. So a packed row is taken apart into a batch of
+    right-padded documents, goes through the stock forward (causal: the padding after a document cannot reach it), and
+    is put together again. Weights, names and the path without ``seq_idx`` are untouched.
+    """
+
+    def forward(  # type: ignore[override]
+        self, hidden_states: Tensor, cache_params: Any = None, attention_mask: Tensor | None = None, **kwargs: Any
+    ) -> Tensor:
+        """``hidden_states`` (batch, length, hidden); ``seq_idx`` (batch, length), equal within a document."""
+        seq_idx = kwargs.get("seq_idx")
+        if seq_idx is None or (hidden_states.is_cuda and has_mamba_kernels()):
+            return super().forward(hidden_states, cache_params, attention_mask, **kwargs)
+        if attention_mask is not None:
+            hidden_states = hidden_states * attention_mask[:, :, None].to(hidden_states.dtype)
+        document, position = _document_and_position(seq_idx)
+        count, longest = int(document[-1]) + 1, int(position.max()) + 1
+        apart = hidden_states.new_zeros(count, longest, hidden_states.shape[-1])
+        apart = apart.index_put((document, position), hidden_states.flatten(0, 1))
+        kwargs = {key: value for key, value in kwargs.items() if key != "seq_idx"}
+        return super().forward(apart, None, None, **kwargs)[document, position].view_as(hidden_states)
+
+
+def _document_and_position(seq_idx: Tensor) -> tuple[Tensor, Tensor]:
+    """For every token of the flattened batch: the number of its document, and where in the document it stands."""
+    starts = torch.ones_like(seq_idx, dtype=torch.bool)
+    starts[:, 1:] = seq_idx[:, 1:] != seq_idx[:, :-1]
+    document = starts.flatten().cumsum(0) - 1
+    tokens = torch.arange(document.numel(), device=seq_idx.device)
+    return document, tokens - tokens[starts.flatten()][document]
+
+
+def _guard_packed_rows(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Derive ``seq_idx`` where only the positions restart, and switch the cache off: with it attention leaks."""
+    packed = kwargs.get("seq_idx") is not None
+    positions = kwargs.get("position_ids")
+    no_cache_yet = kwargs.get("past_key_values") is None
+    if not packed and positions is not None and no_cache_yet and kwargs.get("attention_mask") is None:
+        documents = find_packed_sequence_indices(positions)
+        if documents is not None:
+            kwargs["seq_idx"] = documents.to(torch.int32)
+            packed = True
+    if packed and no_cache_yet:
+        kwargs["use_cache"] = False
+    return args, kwargs

@@ -1,0 +1,6 @@
+"""What every test shares: no hub, no telemetry, no second thread pool."""
+
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
