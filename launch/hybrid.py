@@ -15,6 +15,8 @@ from transformers.masking_utils import find_packed_sequence_indices
 from transformers.models.nemotron_h.modeling_nemotron_h import NemotronHMamba2Mixer, NemotronHModel
 
 Model = TypeVar("Model", bound=nn.Module)
+# Marks a model whose packed rows are guarded already.
+_GUARDED = "_polythink_guards_packed_rows"
 
 
 def prepare_hybrid(model: Model) -> Model:
@@ -30,9 +32,9 @@ def prepare_hybrid(model: Model) -> Model:
             lower, upper = module.config.time_step_limit
             module.time_step_limit = (float(lower), float(upper))
             module.__class__ = PackedMamba2Mixer
-        elif isinstance(module, NemotronHModel) and not getattr(module, "_packed_rows_guarded", False):
+        elif isinstance(module, NemotronHModel) and not hasattr(module, _GUARDED):
             module.register_forward_pre_hook(_guard_packed_rows, with_kwargs=True)
-            module._packed_rows_guarded = True
+            setattr(module, _GUARDED, True)
     return model
 
 
@@ -49,7 +51,7 @@ class PackedMamba2Mixer(NemotronHMamba2Mixer):
     is put together again. Weights, names and the path without ``seq_idx`` are untouched.
     """
 
-    def forward(  # type: ignore[override]
+    def forward(
         self, hidden_states: Tensor, cache_params: Any = None, attention_mask: Tensor | None = None, **kwargs: Any
     ) -> Tensor:
         """``hidden_states`` (batch, length, hidden); ``seq_idx`` (batch, length), equal within a document."""

@@ -1,0 +1,1 @@
+"""From English reasoning rows to checked multilingual ones: segments, translation, gates, Parquet and card."""

@@ -1,0 +1,72 @@
+"""``python -m data_prep build --config RECIPE --output_dir D`` and ``python -m data_prep inspect D``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from launch.errors import InputError, exit_cleanly
+
+_USAGE = """usage: python -m data_prep build --config RECIPE --output_dir D   (build --help names every key)
+       python -m data_prep inspect D [--samples N] [--language L] [--category C] [--reason R]"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; see python -m data_prep --help")
+
+
+def main(argv: Sequence[str]) -> None:
+    """Run one of the two commands."""
+    command, *rest = argv or ["--help"]
+    if command in ("-h", "--help"):
+        print(_USAGE)
+    elif command == "build":
+        _build(rest)
+    elif command == "inspect":
+        _inspect(rest)
+    else:
+        raise InputError(f"there is no command '{command}'; the commands are build and inspect")
+
+
+def _build(argv: Sequence[str]) -> None:
+    from rich.console import Console
+
+    from data_prep.build import run_build
+    from data_prep.config import BuildConfig
+    from data_prep.inspect import show_summary
+    from launch.recipe import parse_recipe
+
+    config = parse_recipe(BuildConfig, argv, prog="python -m data_prep build")
+    manifest = run_build(config)
+    folder = Path(config.output_dir)
+    show_summary(manifest, folder, Console())
+    print(f"rows: {folder / 'data'}   look at them: python -m data_prep inspect {folder}")
+
+
+def _inspect(argv: Sequence[str]) -> None:
+    from rich.console import Console
+
+    from data_prep.inspect import show_build
+
+    parser = _Parser(prog="python -m data_prep inspect", description="Show what a build holds.")
+    parser.add_argument("build", type=Path, help="the output_dir of a build")
+    parser.add_argument("--samples", type=int, default=1, help="rows a language, and rejects a language and reason")
+    parser.add_argument("--language", help="only this language")
+    parser.add_argument("--category", help="only this category")
+    parser.add_argument("--reason", help="only rejects with this reason")
+    options = parser.parse_args(list(argv))
+    show_build(
+        options.build,
+        Console(),
+        samples=options.samples,
+        language=options.language,
+        category=options.category,
+        reason=options.reason,
+    )
+
+
+if __name__ == "__main__":
+    exit_cleanly(main)

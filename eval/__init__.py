@@ -1,0 +1,1 @@
+"""Evaluation: tasks in, generations, scores with intervals, a report and a leaderboard out."""

@@ -1,0 +1,332 @@
+"""Grading final answers: would an attentive reader of the language accept the answer as equal to the gold?
+
+A response comes in with its gold answer; out comes whether they agree, what was taken for the answer, and how it was
+found. Where the answer stands is the business of ``candidates``, what a statement says that of ``readings`` (numbers)
+and ``forms`` (letters, times, tuples, words).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from data_prep.languages import get_language
+from eval import forms, symbolic
+from eval.candidates import (
+    LONGEST,
+    WINDOW,
+    Candidate,
+    announced,
+    asks_the_task,
+    boxes,
+    is_question,
+    refusal_pattern,
+    restates,
+    sentences,
+)
+from eval.golds import Gold, read_gold
+from eval.phrases import either_word, phrases
+from eval.quantities import clean, find_quantities
+from eval.readings import Reading, after_correction, read_number
+from launch.thinking import CLOSE, OPEN, split_thinking
+
+_MOST_SENTENCES = 12
+_LABEL = re.compile(
+    r"^\s*[*_#]*(?:\s?[^\W\d]+\s?\d{1,2}\s?:|\d{1,2}[.)])[*_]*\s*(?=[^\s\d])|^\s*[*_#]*\s?[^\W\d]+\s\d{1,2}:(?=\d{3})"
+)
+_EXTRACTED = 200  # characters of an answer that are kept
+
+
+@dataclass(frozen=True)
+class Grade:
+    """The verdict on one response.
+
+    Args:
+        correct: a reader would accept the answer.
+        extracted: the answer as written in the response, None where there is none.
+        method: how it was found: ``boxed``, ``anchor`` ("the answer is"), ``bare`` (the response is nothing else),
+            ``last_number`` (weak: a sentence that does not say that it is the answer); or why there is none:
+            ``several`` (two answers, a range), ``unfinished`` ("5 + 7"), ``denied``, ``empty_box``, ``refusal``,
+            ``restatement``, ``unclosed`` (still thinking), ``none``.
+    """
+
+    correct: bool
+    extracted: str | None
+    method: str
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    """What one candidate came to: matching or not, or why it is no answer; ``found`` False sends the search on."""
+
+    found: bool
+    correct: bool = False
+    text: str | None = None
+    reason: str | None = None
+
+
+def grade(response: str, gold: str, language: str) -> Grade:
+    """Grade a response, the part after the thinking, against a gold answer.
+
+    The last closed box counts first, then the last statement that announces an answer in the language or in English,
+    then the last sentence with a number. A response that still carries its thinking is parted first; thinking that
+    never closed is no answer. Takes time linear in the response and never raises on any response or gold.
+
+    Raises:
+        InputError: no such language is registered.
+    """
+    get_language(language)
+    answer = _after_thinking(response)
+    if answer is None:
+        return Grade(False, None, "unclosed")
+    target = read_gold(str(gold))
+    empty_box = False
+    for candidate in _candidates(answer, language, target):
+        if candidate.method == "empty_box":
+            empty_box = True
+            continue
+        if candidate.method in ("refusal", "restatement"):
+            return Grade(False, None, candidate.method)
+        if empty_box and candidate.method in ("last_number", "bare"):
+            break
+        verdict = _judge(candidate, target, language)
+        if not verdict.found:
+            continue
+        extracted = verdict.text.strip()[:_EXTRACTED] if verdict.text else None
+        if verdict.reason is not None:
+            return Grade(False, extracted, verdict.reason)
+        return Grade(verdict.correct, extracted, candidate.method)
+    return Grade(False, None, "empty_box" if empty_box else "none")
+
+
+def _after_thinking(response: str) -> str | None:
+    if not (CLOSE in response or response.lstrip().startswith(OPEN)):
+        return response
+    return split_thinking(response, opened_by_prompt=False).answer
+
+
+# --- the candidates -------------------------------------------------------------------------------------------------
+
+
+def _candidates(answer: str, language: str, target: Gold) -> Iterator[Candidate]:
+    found, empty = boxes(answer)
+    if found:
+        yield _boxed(answer, found, target)
+    if empty:
+        yield Candidate("", "", "empty_box")
+    text = clean(answer[-2 * WINDOW :])
+    yield from _without_doubt(announced(text, language), target, language)
+    yield from _last_sentences(text, language, target)
+
+
+def _boxed(answer: str, found: list[tuple[int, int, str]], target: Gold) -> Candidate:
+    """The last box; boxes that stand side by side ("\\boxed{1} or \\boxed{2}") are one statement."""
+    start, end, content = found[-1]
+    for earlier_start, earlier_end, earlier in reversed(found[:-1]):
+        gap = answer[earlier_end:start]
+        if not re.fullmatch(r"[\s$,;.、]{0,4}(?:[^\W\d]{1,5}|[&/])?[\s$,;.、]{0,4}", gap):
+            break
+        link = gap.strip(" $\n\t") or ","
+        content, start = f"{earlier} {link} {content}", earlier_start
+    content = content[-LONGEST:]
+    raw = content if target.kind == "symbolic" else clean(content)
+    return Candidate(raw, clean(answer[end : end + 600]), "boxed")
+
+
+def _without_doubt(candidates: Iterator[Candidate], target: Gold, language: str) -> Iterator[Candidate]:
+    """The announcements; two that stand side by side and differ are made one statement of two answers."""
+    last = next(candidates, None)
+    if last is None:
+        return
+    earlier = next(candidates, None)
+    between = earlier.rest[: max(0, len(earlier.rest) - len(last.rest) - len(last.text))] if earlier else ""
+    if earlier is not None and target.kind == "number" and len(between) < 40 and not re.search(r"[\d=]", between):
+        one, two = read_number(earlier.text, language), read_number(last.text, language)
+        corrected = re.search(
+            either_word(phrases(language).corrections + phrases(language).but), between, re.IGNORECASE
+        )
+        if one.status == two.status == "value" and not set(one.values) & set(two.values) and not corrected:
+            yield Candidate(f"{one.text} / {two.text}", "", "several")
+            return
+    yield last
+    if earlier is not None:
+        yield earlier
+        yield from candidates
+
+
+def _last_sentences(text: str, language: str, target: Gold) -> Iterator[Candidate]:
+    window = text[-WINDOW:]
+    spans = sentences(window)
+    if refusal_pattern(phrases(language)).search(window):
+        yield Candidate("", "", "refusal")
+        return
+    if (
+        len(spans) == 1
+        and len(window.strip()) <= 80
+        and re.fullmatch(
+            r"[^\w]*(?:[^\W\d]+\W+){0,1}(?:\d|[(\[]?[A-J](?![^\W\d_])|[$€£¥-]).{0,40}|\W*\w+\W*",
+            window.strip(),
+            re.DOTALL,
+        )
+        and not is_question(window)
+    ):
+        yield Candidate(_LABEL.sub("", window.strip()), "", "bare")
+        return
+    digits = re.search(r"\d", window) is not None
+    for index, (start, end) in enumerate(list(reversed(spans))[:_MOST_SENTENCES]):
+        sentence = window[start:end]
+        if is_question(sentence):
+            if asks_the_task(sentence, language):
+                yield Candidate("", "", "restatement")
+                return
+            continue
+        if restates(sentence, language) and "=" not in sentence:
+            yield Candidate("", "", "restatement")
+            return
+        sentence = _LABEL.sub("", sentence)
+        yield Candidate(sentence[-2000:], window[end : end + 600], "last_number", words_count=index == 0 or not digits)
+
+
+# --- the verdict ----------------------------------------------------------------------------------------------------
+
+
+def _judge(candidate: Candidate, target: Gold, language: str) -> _Verdict:
+    if candidate.method == "several":
+        return _Verdict(True, text=candidate.text, reason="several")
+    weak = candidate.method in ("last_number", "bare")
+    statement = candidate.text
+    if target.kind != "symbolic" and candidate.method != "bare":
+        retracted = re.match(
+            rf"\W*(?:.{{0,40}}?\s)?(?:{'|'.join(phrases(language).retractions)})",
+            candidate.rest,
+            re.IGNORECASE | re.DOTALL,
+        )
+        statement = _corrected(statement, candidate.rest, language, target)
+        if retracted and statement == candidate.text:
+            return _Verdict(True, reason="denied", text=statement)
+    match target.kind:
+        case "number":
+            reading = read_number(statement, language, sentence=weak, words_count=candidate.words_count)
+            return _judge_number(reading, target, weak=weak)
+        case "choice":
+            letter = forms.read_choice(statement, language, sentence=weak)
+            return _judged(letter, letter == target.raw)
+        case "truth":
+            truth = forms.read_truth(statement, language)
+            return _judged(truth, truth == target.raw)
+        case "time":
+            return _judge_time(statement, target, language)
+        case "ratio":
+            return _judge_ratio(statement, target)
+        case "tuple":
+            return _judge_tuple(statement, target, language)
+        case "words":
+            said = forms.says(statement, target.raw, language, sentence=weak)
+            if said == forms.SEVERAL:
+                return _Verdict(True, reason="several", text=statement)
+            return _Verdict(
+                bool(said) or not weak,
+                correct=bool(said),
+                text=target.raw if said else statement,
+            )
+        case "symbolic":
+            return _judge_symbolic(statement, target, weak=weak)
+
+
+def _corrected(statement: str, rest: str, language: str, target: Gold) -> str:
+    """The statement with what follows it, when that takes it back or puts another answer beside it."""
+    tail = rest[:300]
+    if target.kind == "number" and re.search(r"\d", tail) and re.search(r"\d", statement):
+        joined = f"{statement.rstrip().rstrip('.。!')}. {tail}"
+        cut = after_correction(joined, phrases(language), language)
+        if cut != joined and len(cut) < len(tail) + 1:
+            return cut[: (sentences(cut) or [(0, len(cut))])[0][1]]
+        either = "|".join(word for word in phrases(language).alternatives if word.isascii())
+        second = re.match(
+            rf"[\s$.]*(?:{either})\s+(?:\w+\s){{0,2}}[^\w\s]?(?=[$€£¥]?\d)",
+            tail,
+            re.IGNORECASE,
+        )
+        if second:
+            number = find_quantities(tail[second.end() :], language)
+            first = read_number(statement, language)
+            if number and first.status == "value":
+                return f"{first.text} or {tail[second.end() :][number[0].start : number[0].end]}"
+    return statement
+
+
+def _judged(read: str | None, correct: bool) -> _Verdict:
+    if read is None:
+        return _Verdict(False)
+    if read == forms.SEVERAL:
+        return _Verdict(True, reason="several")
+    return _Verdict(True, correct, read)
+
+
+def _judge_number(reading: Reading, target: Gold, *, weak: bool) -> _Verdict:
+    if reading.status == "nothing" or (reading.status == "denied" and weak):
+        return _Verdict(False)
+    if reading.status != "value":
+        return _Verdict(reading.status != "denied", reason=reading.status, text=reading.text)
+    return _Verdict(True, _equal_numbers(reading, target), reading.text)
+
+
+def _equal_numbers(reading: Reading, target: Gold) -> bool:
+    values, golds = set(reading.values), set(target.values)
+    if reading.percent and not target.percent and any(gold.denominator > 1 for gold in golds):
+        values |= {value / 100 for value in reading.values}
+    if target.percent and not reading.percent:
+        golds |= {gold / 100 for gold in target.values}
+    if values & golds:
+        return True
+    return any(_rounds_to(value, gold, target.decimals) for value in values for gold in target.values)
+
+
+def _rounds_to(value: Fraction, gold: Fraction, decimals: int) -> bool:
+    """Whether a value with more decimals than the gold is the gold once it is rounded (3.3333 for 3.33)."""
+    if decimals < 2 or (value * 10**decimals).denominator == 1:
+        return False
+    return abs(value - gold) <= Fraction(1, 2 * 10**decimals)
+
+
+def _judge_time(statement: str, target: Gold, language: str) -> _Verdict:
+    time = forms.read_time(statement, language)
+    if time is None:
+        return _Verdict(False)
+    if isinstance(time, str) or target.time is None:
+        return _Verdict(True, reason="several", text=statement)
+    return _Verdict(
+        True,
+        forms.same_time(time, target.time),
+        f"{time[0]}:{time[1]:02d} {time[2]}".strip(),
+    )
+
+
+def _judge_ratio(statement: str, target: Gold) -> _Verdict:
+    found = re.findall(r"(?<![\d.,])\d+(?:\s?(?::|to|à|zu|対)\s?\d+)+", statement)
+    if not found:
+        return _Verdict(False)
+    written = [re.sub(r"\s|to|à|zu|対", lambda m: "" if m[0].isspace() else ":", text) for text in found]
+    if len(set(written)) > 1 and "=" not in statement:
+        return _Verdict(True, reason="several", text=statement)
+    return _Verdict(True, written[-1] == target.raw, written[-1])
+
+
+def _judge_tuple(statement: str, target: Gold, language: str) -> _Verdict:
+    values = forms.read_tuple(statement, language)
+    if values is None:
+        return _Verdict(bool(find_quantities(statement, language)), text=statement)
+    correct = values == list(target.parts) if target.ordered else sorted(values) == sorted(target.parts)
+    return _Verdict(True, correct, statement)
+
+
+def _judge_symbolic(statement: str, target: Gold, *, weak: bool) -> _Verdict:
+    formulas = re.findall(r"\$([^$\n]{1,500})\$", statement)
+    answer = (formulas[-1] if formulas else statement).strip().rstrip(".。").strip()
+    if not answer or (weak and not formulas and not re.search(r"[\d\\^=+*/]", answer)):
+        return _Verdict(False)
+    if re.sub(r"\s|\\[,;!]", "", answer) == re.sub(r"\s|\\[,;!]", "", target.raw):
+        return _Verdict(True, True, answer)
+    return _Verdict(True, symbolic.equal(target.raw, answer), answer)

@@ -1,0 +1,290 @@
+"""Quantities as people write them: text in one of our languages in, numbers with their possible values out.
+
+Digits with the separators of the language, fractions, powers, percent, scale words (万, million), number words.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import unicodedata
+from dataclasses import dataclass
+from fractions import Fraction
+
+from data_prep.languages import LANGUAGES, get_language
+from data_prep.numbers import find_numbers
+from eval.phrases import japanese
+
+_MOST_DIGITS = 60  # longer runs of digits are no answer that anyone gives, and cost time to compare
+_MOST_POWER = 60
+_WORDS_WITHIN = 400  # characters of a statement in which number words are looked for
+
+_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+_CHARACTERS = str.maketrans(
+    _FULL_WIDTH
+    | {ord(c): " " for c in "\u00a0\u2007\u2008\u2009\u200a\u202f\u3000\t"}
+    | {ord(c): "-" for c in "\u2212\ufe63\u2011"}
+    | {ord(c): "'" for c in "\u2019\u02bc"}
+    | {ord(c): None for c in "\u200b\u200c\u200d\u2060\ufeff\u00ad"}
+    | {0x2044: "/", 0x2215: "/"}
+)
+_VULGAR = {c: unicodedata.normalize("NFKC", c).replace("\u2044", "/") for c in "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"}
+_VULGAR_PATTERN = re.compile("[" + "".join(_VULGAR) + "]")
+_SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+
+_LATEX = [
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        (
+            r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|operatorname|mbox|bm|emph|bf|rm)\s*\{([^{}]*)\}",
+            r" \1 ",
+        ),
+        (r"(?<=\d)\{,\}(?=\d)", ","),
+        (r"(?<=\d)\{\.\}(?=\d)", "."),
+        (r"\\!", ""),
+        (r"\\(?:[,;: ]|q?quad\b)|(?<=\d)~(?=\d{3}\b)", " "),
+        (r"\\(?:left|right|displaystyle|big|Big|bigl|bigr)\b", ""),
+        (r"\^\s*\{?\s*\\circ\s*\}?|\\circ\b|\\degree\b", "°"),
+        (
+            r"\\[dtc]?frac\s*\{\s*([^{}]{1,40}?)\s*\}\s*\{\s*([^{}]{1,40}?)\s*\}",
+            r" \1/\2 ",
+        ),
+        (r"\\[dtc]?frac\s*(\d)\s*(\d)", r" \1/\2 "),
+        (r"\\(?:times|cdot|ast)\b", "×"),
+        (r"\\div\b", "÷"),
+        (r"\\pm\b", "±"),
+        (r"\\(?:approx|simeq)\b", "≈"),
+        (r"\\(?:implies|Rightarrow|rightarrow|to)\b", "→"),
+        (r"\\[()\[\]]", " "),
+        (r"\\([$%#&{}_])", r"\1"),
+    )
+]
+
+_NUMBER = r"""
+    (?: \d{1,3}(?:[ ']\d{3})+(?!\d)(?:[.,]\d+(?![.,]?\d))?
+      | \d{1,3}(?:,\d{3}){2,}(?!\d)(?:\.\d+)?
+      | \d{1,3}(?:\.\d{3}){2,}(?!\d)(?:,\d+)?
+      | \d{1,3}(?:,\d{3})+\.\d+
+      | \d{1,3}(?:\.\d{3})+,\d+
+      | \d+[.,]\d+(?![.,]?\d)
+      | \d+
+      | (?<!\d)[.]\d+ )"""
+_TOKEN = re.compile(
+    rf"""(?P<clock>(?<![A-Za-z0-9_.,])\d{{1,2}}(?:\s?(?:[:hH]|時)\s?)\d{{2}}(?:分|(?!\d))(?!:\d))
+    | (?P<ratio>(?<![A-Za-z0-9_.,])\d+(?:\s?:\s?\d+)+)
+    | (?<![A-Za-zÀ-ɏ_0-9])(?<!\^)
+      (?P<sign>(?<![\w)\]%°$])[-–+](?=[$€£¥]?\s?[\d.])|(?<![\w)\]%°$])(?<![\w)\]%°$]\s)[-+]\s(?=[$€£¥]?[\d.]))?
+      (?P<currency>[$€£¥]\s?)?
+      (?: (?P<whole>\d{{1,6}})\s(?P<top>\d{{1,6}})/(?P<bottom>\d{{1,6}})(?![\d/])
+        | (?P<a>{_NUMBER})
+          (?: \s?/\s?(?P<b>\d+(?:[.,]\d+)?)(?!\s?[\d/])
+            | (?:\s?\^\s?|\*\*(?=\d))\{{?\s?(?P<power>-?\d{{1,4}})\s?\}}?
+            | \s?[×x*·]\s?10(?:\s?\^\s?|\*\*(?=\d))\{{?\s?(?P<ten>-?\d{{1,4}})\s?\}}?
+            | [eE](?P<exponent>[+-]?\d{{1,3}})(?![\w.])
+          )?
+      )""",
+    re.VERBOSE,
+)
+_PERCENT = re.compile(
+    r"\s?(?:%|percent\b|per cent\b|pour cent\b|por ciento\b|prozent\b|per cento\b|パーセント|percento\b|pct\b)",
+    re.IGNORECASE,
+)
+_MINUS_WORD = re.compile(
+    r"(?:(?:(?<!\d)(?<!\d\s)(?<!\w)minus|(?:^|\b(?:est|de|es|son|è|di)\s+)(?:moins|menos|meno))\s|マイナス)$",
+    re.IGNORECASE,
+)
+_SHORT_SCALE = {
+    "k": 3,
+    "K": 3,
+    "M": 6,
+    "Mio": 6,
+    "Mio.": 6,
+    "Mrd": 9,
+    "Mrd.": 9,
+    "Mio,": 6,
+    "bn": 9,
+}
+_JAPANESE_SCALE = {"千": 3, "万": 4, "億": 8, "兆": 12}
+_PARTS = re.compile(r"分の(\d{1,9})")
+_UNIT_POWER = re.compile(r"(?<=[A-Za-zµ°])\^\s?\{?\s?-?\d\s?\}?|(?<=[a-zA-Z])[²³]")
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number in a text.
+
+    Args:
+        start, end: its span in the text it was found in, unit not included.
+        values: what it can mean, the native reading first; empty for a clock time with minutes or a ratio, which is a
+            quantity but no number.
+        percent: a percent sign or word follows.
+    """
+
+    start: int
+    end: int
+    values: tuple[Fraction, ...]
+    percent: bool = False
+
+
+def clean(text: str) -> str:
+    """Plain text of an answer: half-width characters, plain spaces and signs, LaTeX of numbers written out."""
+    text = text.translate(_CHARACTERS)
+    if "\\" in text or "{" in text:
+        for pattern, replacement in _LATEX:
+            text = pattern.sub(replacement, text)
+    text = _VULGAR_PATTERN.sub(lambda match: " " + _VULGAR[match[0]], text)
+    text = _UNIT_POWER.sub("", text)
+    return re.sub(
+        r"(?<=\d)[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+",
+        lambda match: "^" + match[0].translate(_SUPERSCRIPT),
+        text,
+    )
+
+
+def find_quantities(text: str, language: str) -> list[Quantity]:
+    """All quantities of a cleaned text in reading order, in time linear in its length."""
+    found: list[Quantity] = []
+    position = 0
+    while (match := _TOKEN.search(text, position)) is not None:
+        quantity = _quantity(match, text, language)
+        found.append(quantity)
+        position = max(quantity.end, match.end())
+    return found
+
+
+def find_number_words(text: str, language: str) -> list[Quantity]:
+    """Numbers written as words ("zweiundvierzig", "la moitié", 十八), for statements without digits.
+
+    Words that often are no number ("one", "second") count only where the text is little else.
+    """
+    found = [
+        number for number in find_numbers(text[:_WORDS_WITHIN], language) if number.form == "word" and number.readings
+    ]
+    sure = [n for n in found if not n.vague or (japanese(n.text) and len(n.text) > 1)]
+    if not sure and len(found) == 1 and len(text.split()) <= 4 and len(text) <= 40:
+        sure = found
+    return [Quantity(n.start, n.end, n.readings[:1], n.percent) for n in sure]
+
+
+def _quantity(match: re.Match[str], text: str, language: str) -> Quantity:
+    start, end = match.span()
+    if match["clock"]:
+        hours, minutes = re.findall(r"\d+", match["clock"])
+        return Quantity(start, end, (Fraction(int(hours)),) if int(minutes) == 0 else ())
+    if match["ratio"]:
+        return Quantity(start, end, ())
+    values = _values(match, language)
+    values, end = _scaled(values, text, end, language)
+    if (match["sign"] and match["sign"].strip() in "-–") or _MINUS_WORD.search(text, max(0, start - 24), start):
+        values = tuple(-value for value in values)
+    percent = _PERCENT.match(text, end)
+    return Quantity(start, percent.end() if percent else end, values, percent is not None)
+
+
+def _values(match: re.Match[str], language: str) -> tuple[Fraction, ...]:
+    if match["whole"]:
+        bottom = int(match["bottom"])
+        return (int(match["whole"]) + Fraction(int(match["top"]), bottom),) if bottom else ()
+    values = read_digits(match["a"], language)
+    if match["b"]:
+        below = read_digits(match["b"], language)
+        return tuple(value / below[0] for value in values if below and below[0])
+    if match["power"]:
+        power = int(match["power"])
+        if abs(power) > _MOST_POWER or (power < 0 and 0 in values) or any(abs(v) > 10**6 for v in values):
+            return ()
+        return tuple(value**power for value in values)
+    exponent = match["ten"] or match["exponent"]
+    if exponent:
+        return tuple(v * Fraction(10) ** int(exponent) for v in values) if abs(int(exponent)) <= _MOST_POWER else ()
+    return values
+
+
+def read_digits(written: str, language: str) -> tuple[Fraction, ...]:
+    """The values of digits with separators (``70.000``, ``3,5``, ``1'234.50``); empty when absurdly long.
+
+    One separator before exactly three digits is read as the language has it. Spanish uses both conventions. A point
+    that groups may also be a careless decimal point, but not when zeros end it: nobody writes 70.000 for 70.
+    """
+    if len(written) > _MOST_DIGITS:
+        return ()
+    text = re.sub(r"[ ']", "", written)
+    points, commas = text.count("."), text.count(",")
+    if points and commas:  # the last one is the decimal separator
+        decimal = "." if text.rfind(".") > text.rfind(",") else ","
+        return (_decimal(text.replace("," if decimal == "." else ".", ""), decimal),)
+    if points + commas == 0:
+        return (Fraction(int(text)),)
+    separator = "." if points else ","
+    if points + commas > 1:
+        return (Fraction(int(text.replace(separator, ""))),)
+    before, _, after = text.partition(separator)
+    as_decimal = _decimal(text, separator)
+    if len(after) != 3 or not before or len(before) > 3 or before.startswith("0") or text != written:
+        return (as_decimal,)
+    as_group = Fraction(int(before + after))
+    entry = get_language(language)
+    if separator == entry.decimal_separator:
+        return (as_decimal, as_group) if entry.both_conventions else (as_decimal,)
+    if separator == "," or after.endswith("0"):
+        return (as_group,)
+    return (as_group, as_decimal)
+
+
+def _decimal(text: str, separator: str) -> Fraction:
+    before, _, after = text.partition(separator)
+    return Fraction(int((before or "0") + after), 10 ** len(after))
+
+
+@functools.cache
+def _scale_pattern(language: str) -> tuple[re.Pattern[str], dict[str, int]]:
+    # Below a thousand the words are also coins and units ("50 cents").
+    words = {**LANGUAGES["en"].scale_words, **LANGUAGES[language].scale_words}
+    powers = {word: power for word, power in words.items() if power >= 3 and word not in _JAPANESE_SCALE}
+    alternatives = "|".join(sorted(map(re.escape, powers), key=len, reverse=True))
+    return re.compile(
+        rf"\s?-?(?:(?P<word>{alternatives})|(?P<short>k|K|M|bn|Mio\.?|Mrd\.?))(?![\w])",
+        re.IGNORECASE,
+    ), powers
+
+
+def _scaled(values: tuple[Fraction, ...], text: str, end: int, language: str) -> tuple[tuple[Fraction, ...], int]:
+    """Multiply by the scale words that follow: ``7万5千``, ``1.5 million``, ``70k``; divide ``3`` by ``4分の``."""
+    parts = _PARTS.match(text, end)
+    if parts is not None and values and values[0]:
+        return (int(parts[1]) / values[0],), parts.end()
+    if end < len(text) and text[end] in _JAPANESE_SCALE and values:
+        return _japanese(values[0], text, end)
+    pattern, powers = _scale_pattern(language)
+    match = pattern.match(text, end)
+    if match is None:
+        return values, end
+    if match["word"]:
+        power = powers[match["word"].lower()]
+    elif match["short"] in _SHORT_SCALE and (match["short"] not in "kKM" or match.start("short") == end):
+        power = _SHORT_SCALE[match["short"]]
+    else:
+        return values, end
+    return tuple(value * 10**power for value in values), match.end()
+
+
+def _japanese(first: Fraction, text: str, end: int) -> tuple[tuple[Fraction, ...], int]:
+    total, current, number = Fraction(0), Fraction(0), first
+    for _ in range(12):  # no number has more parts
+        scale = _JAPANESE_SCALE.get(text[end : end + 1])
+        if scale == 3:
+            current, number, end = current + number * 1000, Fraction(0), end + 1
+        elif scale is not None:
+            total, current, number, end = (
+                total + (current + number) * 10**scale,
+                Fraction(0),
+                Fraction(0),
+                end + 1,
+            )
+        else:
+            break
+        following = re.compile(r"\d{1,3}(?:,\d{3})+|\d{1,12}").match(text, end)
+        if following is None:
+            break
+        number, end = Fraction(int(following[0].replace(",", ""))), following.end()
+    return (total + current + number,), end

@@ -1,0 +1,1 @@
+"""train: the built rows in, a fine-tuned checkpoint out."""
