@@ -20,7 +20,7 @@ quickstart: setup
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" bash launch/quickstart.sh
 
 test: setup
-	HF_HUB_OFFLINE=1 $(VENV)/bin/python -m pytest
+	HF_HUB_OFFLINE=1 $(VENV)/bin/python -m pytest -n 2 --dist loadfile
 
 lint: setup
 	$(VENV)/bin/ruff check .

@@ -48,7 +48,7 @@ class SampleConfig:
     """
 
     seed: int = 0
-    train: int = 170
+    train: int = 150
     validation: int = 4
     test: int = 6
     held_out: int = 12
