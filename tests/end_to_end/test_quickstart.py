@@ -67,7 +67,7 @@ def test_the_whole_road(tmp_path: Path) -> None:
     [
         (["data_prep", "build", "--config", "nowhere.yaml"], "the recipe nowhere.yaml cannot be read"),
         (["data_prep", "build", "--target_languages=[xx]", "--output_dir=OUT"], "xx"),
-        (["eval", "run", "--config", "recipes/eval/sample.yaml", "--model=./nowhere", "--output_dir=OUT"], "nowhere"),
+        (["eval", "run", "--config", "recipes/eval/sample.yaml", "--model=m", "--output_dir=OUT"], "--data FOLDER"),
         (["eval", "score", "OUT"], "OUT"),
     ],
 )
