@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from pathlib import Path
 from typing import Any
 
 from peft import LoraConfig as PeftLoraConfig
@@ -16,7 +15,7 @@ from trl import SFTTrainer
 
 from launch.errors import InputError
 from train.config import LoraConfig, TrainConfig
-from train.prepare import RunData
+from train.prepare import RunData, finished_manifest
 
 # What may differ between two starts of the same run: where it writes and how it talks.
 _NOT_IDENTITY = {"output_dir", "resume_from_checkpoint", "disable_tqdm", "report_to", "run_name", "logging_dir"}
@@ -28,9 +27,7 @@ def describe_run(config: TrainConfig) -> dict[str, Any]:
     Raises:
         InputError: data.build is no finished build.
     """
-    manifest = Path(config.data.build) / "manifest.json"
-    if not manifest.is_file():
-        raise InputError(f"data.build: {config.data.build} is no finished build (it has no manifest.json)")
+    manifest = finished_manifest(config.data)
     run: dict[str, Any] = {"data_manifest_sha256": hashlib.sha256(manifest.read_bytes()).hexdigest()}
     for group in ("model", "data", "lora"):
         values = getattr(config, group)

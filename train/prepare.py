@@ -75,10 +75,20 @@ def build_texts(config: DataConfig, cache: Path) -> Iterator[str]:
                     yield message["reasoning_content"]
 
 
-def _rows_by_language(config: DataConfig, split: str, cache: Path) -> dict[str, Dataset]:
-    folder = Path(config.build) / "data"
-    if not (Path(config.build) / "manifest.json").is_file():
+def finished_manifest(config: DataConfig) -> Path:
+    """The build's manifest.
+
+    Raises:
+        InputError: data.build is no finished build.
+    """
+    manifest = Path(config.build) / "manifest.json"
+    if not manifest.is_file():
         raise InputError(f"data.build: {config.build} is no finished build (it has no manifest.json)")
+    return manifest
+
+
+def _rows_by_language(config: DataConfig, split: str, cache: Path) -> dict[str, Dataset]:
+    folder = finished_manifest(config).parent / "data"
     files: dict[str, list[str]] = {}
     for file in sorted(folder.glob(f"{split}.*.parquet")):
         files.setdefault(file.name.split(".")[1].split("-")[0], []).append(str(file))
