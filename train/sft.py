@@ -5,6 +5,9 @@ A table of contents: read the recipe, draw and render the data, make or load the
 
 from __future__ import annotations
 
+import atexit
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -57,6 +60,21 @@ def main(argv: Sequence[str]) -> None:
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     trainer.save_model(str(output_dir / "final"))
     trainer.end()
+    if state.num_processes > 1:
+        _leave()
+
+
+def _leave() -> None:
+    """End this process with status 0 and without finalizing the interpreter.
+
+    DeepSpeed keeps its process groups for good, so gloo's threads outlive ``trainer.end()``. One that lets go of its
+    last tensor while Python finalizes aborts the process (pytorch/pytorch#179291), and the launcher then reports a run
+    as failed that had finished.
+    """
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 if __name__ == "__main__":
