@@ -7,6 +7,7 @@ prompt gets does not depend on its neighbours (beyond the rounding of batched ma
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,12 +17,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 from transformers import DynamicCache
-from transformers.cache_utils import DummyLayer, DynamicLayer, LinearAttentionLayer
+from transformers.cache_utils import DummyLayer, DynamicLayer, DynamicSlidingWindowLayer, LinearAttentionLayer
 
 # A batch is refilled when a quarter of it is free, and rid of finished rows when an eighth is finished: both cost a
 # copy of the cache.
 _REFILL_FRACTION = 4
 _COMPACT_FRACTION = 8
+# Prompts that begin alike (the same instructions, the same examples) share the reading of at least so many tokens.
+_LEAST_SHARED = 32
 
 
 @dataclass(eq=False)
@@ -70,6 +73,14 @@ class _Batch:
     tokens: Tensor
 
 
+@dataclass
+class _Prefix:
+    """The beginning of many prompts, read once: its tokens and its cache for a batch of one."""
+
+    tokens: list[int]
+    cache: Any
+
+
 class Decoder:
     """Decodes rows with ``model``, at most ``batch_size`` at a time; that number is halved when memory runs out."""
 
@@ -77,6 +88,8 @@ class Decoder:
         self.batch_size = batch_size
         self._model = model
         self._pad = pad_token_id
+        self._prefix: _Prefix | None = None
+        self._window = getattr(model.config.get_text_config(), "sliding_window", None)
         parameters = inspect.signature(getattr(model, "get_base_model", lambda: model)().forward).parameters
         self._takes_positions = "position_ids" in parameters
         self._takes_logits_to_keep = "logits_to_keep" in parameters
@@ -97,7 +110,7 @@ class Decoder:
         while True:
             active = 0 if batch is None else len(batch.rows)
             free = self.batch_size - active
-            if batch is None or (free * _REFILL_FRACTION >= self.batch_size and _can_grow(batch.cache)):
+            if batch is None or (free * _REFILL_FRACTION >= self.batch_size and _knows_layers(batch.cache)):
                 new = again[:free] or take(free)
                 again = again[len(new) :] if again else []
                 if not new and batch is None:
@@ -151,16 +164,56 @@ class Decoder:
         return [row for row in rows if row.finish_reason is None]
 
     def _prefill(self, rows: list[Row]) -> _Batch:
-        width = max(len(row.prompt) for row in rows)
+        prefix = self._shared_prefix(rows)
+        shared = 0 if prefix is None else len(prefix.tokens)
+        cache = self._new_cache()
+        if prefix is not None:
+            cache = copy.deepcopy(prefix.cache)
+            cache.batch_repeat_interleave(len(rows))
+        width = max(len(row.prompt) for row in rows) - shared
         device = self._model.device
-        tokens = torch.tensor([[self._pad] * (width - len(row.prompt)) + row.prompt for row in rows], device=device)
-        mask = torch.tensor([[0] * (width - len(row.prompt)) + [1] * len(row.prompt) for row in rows], device=device)
-        positions = (mask.cumsum(-1) - 1).clamp(min=0)
-        cache = DynamicCache(config=self._model.config)
+        padding = [width + shared - len(row.prompt) for row in rows]
+        tokens = torch.tensor(
+            [[self._pad] * gap + row.prompt[shared:] for gap, row in zip(padding, rows, strict=True)], device=device
+        )
+        mask = torch.tensor([[1] * shared + [0] * gap + [1] * (width - gap) for gap in padding], device=device)
+        positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, shared:]
         logits = self._forward(tokens, mask, positions, cache)
         batch = _Batch(rows, cache, mask, positions[:, -1:], tokens[:, -1:])
         self._accept(batch, logits)
         return batch
+
+    def _new_cache(self) -> Any:
+        """An empty cache. Sliding windows are kept by the mask alone, so that rows can join at any time."""
+        cache = DynamicCache(config=self._model.config)
+        cache.layers = [
+            DynamicLayer() if type(layer) is DynamicSlidingWindowLayer else layer for layer in cache.layers
+        ]
+        return cache
+
+    def _shared_prefix(self, rows: list[Row]) -> _Prefix | None:
+        """What all prompts begin with, if reading it once pays; kept for the rows that join later.
+
+        Padding then stands between it and the rest of a prompt. A recurrent layer would not pass over that, and a
+        sliding window would count it, so such models read every prompt whole.
+        """
+        longest = max(len(row.prompt) for row in rows) + max(row.max_new_tokens for row in rows)
+        if self._window is not None and longest > self._window:
+            return None
+        if self._prefix is not None and all(_begins_with(row.prompt, self._prefix.tokens) for row in rows):
+            return self._prefix
+        first, last = min(row.prompt for row in rows), max(row.prompt for row in rows)
+        least = min(len(row.prompt) for row in rows)
+        shared = next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), least)
+        shared = min(shared, least - 1)  # every row has something left to read, whose logits give its first token
+        cache = self._new_cache()
+        if len(rows) < 2 or shared < _LEAST_SHARED or any(type(layer) is not DynamicLayer for layer in cache.layers):
+            return None
+        tokens = torch.tensor([first[:shared]], device=self._model.device)
+        positions = torch.arange(shared, device=self._model.device)[None]
+        self._forward(tokens, torch.ones_like(tokens), positions, cache)
+        self._prefix = _Prefix(first[:shared], cache)
+        return self._prefix
 
     def _step(self, batch: _Batch) -> None:
         self._accept(batch, self._forward(batch.tokens, batch.mask, batch.positions, batch.cache))
@@ -240,8 +293,12 @@ def _compact(batch: _Batch | None, *, always: bool = False) -> _Batch | None:
     )
 
 
-def _can_grow(cache: Any) -> bool:
-    """Whether rows can join: full attention and recurrent layers can; a sliding window keeps other bookkeeping."""
+def _begins_with(prompt: list[int], prefix: list[int]) -> bool:
+    return len(prompt) > len(prefix) and prompt[: len(prefix)] == prefix
+
+
+def _knows_layers(cache: Any) -> bool:
+    """Whether rows can join: the caches of full attention and recurrent layers can be put together."""
     return all(type(layer) in (DynamicLayer, LinearAttentionLayer, DummyLayer) for layer in cache.layers)
 
 

@@ -171,12 +171,15 @@ class HfEngine:
             reason = f"a prompt of {len(ids)} tokens leaves no room for new ones (context {self._context}, "
             return _failed(key, reason + f"max_new_tokens {sampling.max_new_tokens})")
         added = self._tokenizer.get_added_vocab()
-        stop_texts = tuple(stop for stop in sampling.stop if stop and stop not in added)
+        # A special token never shows in the text. Other added tokens do, and within longer ones: Gemma has "\n" and
+        # "\n\n".
+        special = {stop: added[stop] for stop in sampling.stop if added.get(stop) in self._hidden_tokens}
+        stop_texts = tuple(stop for stop in sampling.stop if stop and stop not in special)
         return Row(
             id=(key, ends_open(prompt), stop_texts),
             prompt=ids,
             max_new_tokens=room,
-            end_tokens=self._end_tokens | {added[stop] for stop in sampling.stop if stop in added},
+            end_tokens=self._end_tokens | set(special.values()),
             temperature=max(0.0, sampling.temperature),
             top_p=sampling.top_p,
             # The same draws for every model, so that two checkpoints can be compared with less noise.

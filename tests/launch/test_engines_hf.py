@@ -1,17 +1,25 @@
-"""The engine hf on real, tiny models: a random nemotron_h (hybrid) and a random llama, each with its tokenizer."""
+"""The engine hf on real, tiny models: random ones of nemotron_h (hybrid), llama and gemma3 (sliding window)."""
 
 from __future__ import annotations
 
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, NemotronHConfig, PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    Gemma3TextConfig,
+    LlamaConfig,
+    NemotronHConfig,
+    PreTrainedTokenizerFast,
+)
 
 from launch.engines import Completion, EngineConfig, Request, Sampling, open_engine
 from launch.engines.decoding import Decoder, Row, choose_tokens
@@ -37,6 +45,22 @@ SHAPES = {
         mamba_head_dim=16,
         n_groups=2,
         chunk_size=8,
+        max_position_embeddings=512,
+        initializer_range=0.3,
+        eos_token_id=2,
+        pad_token_id=0,
+        bos_token_id=1,
+    ),
+    "gemma3": Gemma3TextConfig(
+        vocab_size=300,
+        hidden_size=32,
+        num_hidden_layers=3,
+        layer_types=["sliding_attention", "full_attention", "sliding_attention"],
+        sliding_window=16,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=16,
+        intermediate_size=64,
         max_position_embeddings=512,
         initializer_range=0.3,
         eos_token_id=2,
@@ -73,9 +97,10 @@ def save_tokenizer(folder: Path) -> None:
     fast.save_pretrained(folder)
 
 
-def save_model(folder: Path, kind: str, seed: int = 0) -> Path:
+def save_model(folder: Path, kind: str, seed: int = 0, **changes: Any) -> Path:
     torch.manual_seed(seed)
-    AutoModelForCausalLM.from_config(SHAPES[kind]).save_pretrained(folder)
+    config = type(SHAPES[kind]).from_dict(SHAPES[kind].to_dict() | changes)
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
     save_tokenizer(folder)
     return folder
 
@@ -135,6 +160,32 @@ def test_greedy_completions_are_those_of_generate_whatever_the_batch(folder: Pat
         assert completion.finish_reason == ("length" if len(expected) == request.sampling.max_new_tokens else "stop")
 
 
+@pytest.mark.parametrize("window", [16, 400])
+@pytest.mark.parametrize("kind", sorted(SHAPES))
+def test_prompts_that_begin_alike_are_answered_as_if_alone(kind: str, window: int, tmp_path: Path) -> None:
+    """Some wait while the batch is full, so that the shared beginning is used again by those that join."""
+    save_model(tmp_path, kind, **({"sliding_window": window} if kind == "gemma3" else {}))
+    requests = [replace(request, prompt="The instructions are the same for all. " * 2 + str(request.prompt))
+                for request in prompts(11)]  # fmt: skip
+    completions = answers(engine(tmp_path, batch_size=4), requests)
+    assert [completion.completion_tokens for completion in completions] == [
+        len(expected) for expected in references(tmp_path, requests)
+    ]
+    alone = engine(tmp_path, batch_size=1)
+    assert completions == [answers(alone, [request])[0] for request in requests]
+
+
+def test_a_shared_beginning_is_read_once(tmp_path: Path) -> None:
+    save_model(tmp_path, "llama")
+    loaded = engine(tmp_path, batch_size=2)
+    requests = [Request(prompt="b" * 100 + str(n), sampling=Sampling(max_new_tokens=2)) for n in range(10)]
+    decoder, read = loaded._load(), []
+    forward = decoder._model.forward
+    decoder._model.forward = lambda **inputs: (read.append(inputs["input_ids"].numel()), forward(**inputs))[1]
+    assert len(answers(loaded, requests)) == 10
+    assert sum(read) < 200
+
+
 def test_sampled_completions_do_not_depend_on_their_batch(folder: Path) -> None:
     requests = prompts(9, temperature=0.8, top_p=0.9, seed=3)
     together = answers(engine(folder, batch_size=5), requests)
@@ -177,6 +228,19 @@ def test_stop_string_ends_the_completion_and_is_not_part_of_it(folder: Path) -> 
     assert completion.text == text[: text.index(stop)]
     assert completion.finish_reason == "stop"
     assert completion.completion_tokens < 30
+
+
+def test_stop_string_that_is_a_token_also_ends_within_a_longer_token(tmp_path: Path) -> None:
+    """As in Gemma's vocabulary, where one and several line breaks are tokens of their own."""
+    save_model(tmp_path, "llama")
+    text = answers(engine(tmp_path), [Request(prompt="Tell me", sampling=Sampling(max_new_tokens=30))])[0].text
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    tokenizer.add_tokens([text[4]])
+    tokenizer.save_pretrained(tmp_path)
+    cut = Request(prompt="Tell me", sampling=Sampling(max_new_tokens=30, stop=(text[4],)))
+    completion = answers(engine(tmp_path), [cut])[0]
+    assert completion.text == text[: text.index(text[4])]
+    assert completion.finish_reason == "stop"
 
 
 def test_end_of_text_token_means_stop(hybrid: Path, tmp_path: Path) -> None:
