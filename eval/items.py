@@ -27,7 +27,8 @@ class Item:
         text: the bare question (or source text), without instruction.
         messages: what the model is asked, in the chat form.
         gold: the right answer (reasoning), as the data writes it.
-        reference: the right translation (translation).
+        reference: the right translation (translation), or the answer whose likelihood is measured.
+        answer: that answer as a turn in the chat form (likelihood).
         category: of the row; template: of the row, where the sample names it.
     """
 
@@ -41,6 +42,7 @@ class Item:
     reference: str | None
     category: str
     template: str | None
+    answer: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def task_items(
     sources = _source_texts(task, folder) if task.kind == "translation" else {}
     for code in chosen:
         counted: Counter[str] = Counter()
-        rows = _mgsm_rows(folder, code) if task.rows.format == "mgsm" else _build_rows(task, folder, code)
+        rows = mgsm_rows(folder, code) if task.rows.format == "mgsm" else _build_rows(task, folder, code)
         made = (_item(task, row, code, sources, counted) for row in rows)
         items = _limited([item for item in made if item is not None], limit, seed)
         if not items:
@@ -108,7 +110,12 @@ def _build_rows(task: Task, folder: Path, language: str) -> Iterator[Row]:
     yield from read_rows(folder, split=task.rows.split, language=language, category=task.rows.category)
 
 
-def _mgsm_rows(folder: Path, language: str) -> Iterator[Row]:
+def mgsm_rows(folder: Path, language: str) -> Iterator[Row]:
+    """Stream ``mgsm_<language>.tsv``: a question, a tab and its number a line, the same problem in each language.
+
+    Raises:
+        InputError: the file cannot be read, or a line is no question with a number.
+    """
     path = folder / f"mgsm_{language}.tsv"
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -177,6 +184,13 @@ def _item(task: Task, row: Row, language: str, sources: dict[str, str], left_out
             return None
         text, reference, gold = sources[_cluster(row)], text, None
         turns = [{"role": "user", "content": text}]
+    answer = None
+    if task.kind == "likelihood":
+        answer = _answer(row, thinking=task.thinking)
+        if answer is None:
+            left_out["no answer" if row.messages[-1]["role"] == "user" else "no chain"] += 1
+            return None
+        reference = answer["content"]
     template = row.provenance.get("template")
     return Item(
         id=row.id,
@@ -189,7 +203,19 @@ def _item(task: Task, row: Row, language: str, sources: dict[str, str], left_out
         reference=reference,
         category=row.category,
         template=None if template is None else str(template),
+        answer=answer,
     )
+
+
+def _answer(row: Row, *, thinking: bool) -> dict[str, Any] | None:
+    """The row's last turn, with its chain if one is wanted, or its gold; None where it has not what is wanted."""
+    turn, gold = row.messages[-1], row.provenance.get("gold")
+    if turn["role"] == "assistant":
+        chain = turn["reasoning_content"]
+        if not thinking:
+            return {"role": "assistant", "content": turn["content"]}
+        return {"role": "assistant", "content": turn["content"], "reasoning_content": chain} if chain else None
+    return {"role": "assistant", "content": str(gold)} if gold and not thinking else None
 
 
 def _limited(items: list[Item], limit: int | None, seed: int) -> list[Item]:

@@ -189,12 +189,12 @@ def _markdown_cell(entry: Mapping[str, Any], table: Mapping[str, Any], language:
     if estimate is None or estimate["value"] is None:
         return "–"
     scale = 100 if column.as_percent else 1
-    text = f"{estimate['value'] * scale:.1f}"
+    text = f"{estimate['value'] * scale:.{column.digits}f}"
     mark = entry["standing"][table["name"]].get(language)
     text = f"**{text}**" if mark == "best" else f"{text}†" if mark == "tied" else text
     if estimate["low"] is None:
         return text
-    return f"{text} [{estimate['low'] * scale:.1f}, {estimate['high'] * scale:.1f}]"
+    return f"{text} [{estimate['low'] * scale:.{column.digits}f}, {estimate['high'] * scale:.{column.digits}f}]"
 
 
 def _cell(text: str) -> str:

@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
 from data_prep.languages import LANGUAGES
-from data_prep.pages import render_page
+from data_prep.pages import embedded, render_page, shortened
 from data_prep.schema import storable
 from eval.folder import Generation
 from eval.plots import interval_plot
-from eval.score import AVERAGE, HEADLINE, TRANSLATION_EXTRAS, Scores, reasoning_metrics
+from eval.score import AVERAGE, HEADLINE, LIKELIHOOD_METRICS, TRANSLATION_EXTRAS, Scores, reasoning_metrics
 from launch.thinking import split_thinking
 
 PAGES = Path(__file__).parent / "pages"
 MAIN_METRICS = (
     "accuracy", "accuracy_if_finished", "accuracy_and_language", "both_in_language", "closed_rate", "truncated_rate",
-    "mean_completion_tokens", "bleu", "chrf++", "lid_accuracy", "similarity",
+    "mean_completion_tokens", "log_likelihood", "loss", "mean_answer_tokens", "bleu", "chrf++", "lid_accuracy",
+    "similarity",
 )  # fmt: skip
 LONGEST_TEXT = 20_000  # characters of one chain or answer that the page carries
 
@@ -36,13 +36,14 @@ _TRANSLATION_TITLES = {
 
 @dataclass(frozen=True)
 class Column:
-    """One metric as a column: how its values are shown, with how many decimals; ``maximum`` ends the drawn scale."""
+    """One metric as a column: how its values are shown, with how many decimals, on a scale from where to where."""
 
     name: str
     title: str
     as_percent: bool
     maximum: float
     digits: int = 1
+    minimum: float = 0.0
 
 
 def columns(task: Mapping[str, Any], metrics: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[Column]:
@@ -51,20 +52,21 @@ def columns(task: Mapping[str, Any], metrics: Mapping[str, Mapping[str, Mapping[
     ``task`` is an entry of the report's ``tasks``, ``metrics`` the entry of its ``metrics``.
     """
     present = list(dict.fromkeys(name for by_metric in metrics.values() for name in by_metric))
-    known = reasoning_metrics(task["chain_language"]) if task["kind"] == "reasoning" else TRANSLATION_EXTRAS
+    known = {
+        "reasoning": reasoning_metrics(task["chain_language"]),
+        "translation": TRANSLATION_EXTRAS,
+        "likelihood": LIKELIHOOD_METRICS,
+    }[task["kind"]]
     titles = _TRANSLATION_TITLES | {metric.name: metric.title for metric in known}
     shares = {metric.name for metric in known if metric.share} | {"lid_accuracy", "lid_undetermined"}
     result = []
     for name in present:
-        values = [by_metric[name]["high"] or by_metric[name]["value"] or 0 for by_metric in metrics.values()]
-        whole = (
-            1.0
-            if name in shares or name == "similarity"
-            else 100.0
-            if name in ("bleu", "chrf++")
-            else max(1.0, *values)
-        )
-        result.append(Column(name, titles.get(name, name), name in shares, whole, 2 if name == "similarity" else 1))
+        highest = [by_metric[name]["high"] or by_metric[name]["value"] or 0 for by_metric in metrics.values()]
+        lowest = [by_metric[name]["low"] or by_metric[name]["value"] or 0 for by_metric in metrics.values()]
+        ends = {"similarity": 1.0, "bleu": 100.0, "chrf++": 100.0, "log_likelihood": 0.0}
+        maximum = 1.0 if name in shares else ends.get(name, max(1.0, *highest))
+        digits = {"similarity": 2, "log_likelihood": 3, "loss": 3}.get(name, 1)
+        result.append(Column(name, titles.get(name, name), name in shares, maximum, digits, min(0.0, *lowest)))
     return result
 
 
@@ -106,7 +108,7 @@ def render_report(
         plots=_plots(report),
         language_names={code: language.native_name for code, language in LANGUAGES.items()} | {AVERAGE: "average"},
         average=AVERAGE,
-        generations=htmlsafe_json_dumps(rows, ensure_ascii=False, separators=(",", ":"), sort_keys=False),
+        generations=embedded(rows),
         count=len(rows),
     )
     return storable(page)
@@ -114,7 +116,7 @@ def render_report(
 
 def plot_by_language(series: Mapping[str, Mapping[str, Mapping[str, Mapping[str, Any]]]], kind: str) -> Markup:
     """The headline metric of reasoning or translation, ``series`` being name → language → metric → estimate."""
-    metric = HEADLINE[kind]
+    metric = "loss" if kind == "likelihood" else HEADLINE[kind]  # no axis for values below 0
     groups = [code for code in LANGUAGES if any(code in by_language for by_language in series.values())]
     groups.append(AVERAGE)
     values = {
@@ -123,12 +125,18 @@ def plot_by_language(series: Mapping[str, Mapping[str, Mapping[str, Mapping[str,
     }
     if kind == "reasoning":
         return interval_plot(values, groups, label="accuracy, %")
+    if kind == "likelihood":
+        return interval_plot(values, groups, label="loss, nats a token (less is better)", scale=1.0, top=None)
     return interval_plot(values, groups, label="chrF++", scale=1.0, top=100.0)
 
 
 def _plots(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     plots = []
-    for kind, title in (("reasoning", "Accuracy by language"), ("translation", "chrF++ by language")):
+    for kind, title in (
+        ("reasoning", "Accuracy by language"),
+        ("translation", "chrF++ by language"),
+        ("likelihood", "Loss by language"),
+    ):
         series = {name: report["metrics"][name] for name, task in report["tasks"].items() if task["kind"] == kind}
         if series:
             plots.append({"title": title, "svg": plot_by_language(series, kind)})
@@ -152,7 +160,9 @@ def _browsed(generation: Generation, score: Mapping[str, Any]) -> dict[str, Any]
         "cut": generation.finish_reason == "length" or None,
         "error": generation.error,
     }
-    if generation.reference is None:
+    if "log_likelihood" in score:
+        row["log_likelihood"] = score["log_likelihood"] and round(score["log_likelihood"], 3)
+    elif generation.reference is None:
         row["result"] = "right" if score["correct"] else "wrong"
         row["method"] = score["method"]
         row["extracted"] = score["extracted"]
@@ -166,6 +176,4 @@ def _browsed(generation: Generation, score: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _shortened(text: str | None) -> str | None:
-    if text is None or len(text) <= LONGEST_TEXT:
-        return text
-    return f"{text[:LONGEST_TEXT]} […] ({len(text) - LONGEST_TEXT:,} more characters in the generations folder)"
+    return None if text is None else shortened(text, LONGEST_TEXT, "the generations folder")

@@ -11,8 +11,8 @@ from markupsafe import Markup
 # Distinct for colour-blind readers (after Okabe & Ito 2008), and readable on light and dark paper.
 COLOURS = ("#3f87c6", "#e08e0b", "#1f9e77", "#d1603d", "#a66fb5", "#8a8d91", "#56b4e9", "#b8a112")
 MARKERS = "oDs^vPX*"
-# Colours that no plot uses, exchanged for the page's own in the finished SVG.
-_INK, _LINE = "#010203", "#010204"
+# Colours that no plot shows, exchanged for the page's own in the finished SVG.
+INK, LINE = "#010203", "#010204"
 
 Series = Mapping[str, Mapping[str, float | int | None]]
 
@@ -45,21 +45,26 @@ def interval_plot(
         axes.set_xlim(-0.6, len(groups) - 0.4)
         axes.set_ylim(0, top * 1.03 if top is not None else None)
         axes.set_ylabel(label)
-        axes.grid(axis="y", color=_LINE, linewidth=0.8)
+        axes.grid(axis="y", color=LINE, linewidth=0.8)
         axes.set_axisbelow(True)
-        axes.tick_params(colors=_INK, length=0)
-        axes.yaxis.label.set_color(_INK)
+        axes.tick_params(colors=INK, length=0)
+        axes.yaxis.label.set_color(INK)
         for side, spine in axes.spines.items():
             spine.set_visible(side == "bottom")
-            spine.set_color(_LINE)
+            spine.set_color(LINE)
         if len(series) > 1:
             columns = min(len(series), 4)
-            figure.legend(loc="outside lower center", frameon=False, labelcolor=_INK, ncols=columns)
-        target = io.StringIO()
-        figure.savefig(target, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+            figure.legend(loc="outside lower center", frameon=False, labelcolor=INK, ncols=columns)
+        return inline_svg(figure, f"{label} by language")
+
+
+def inline_svg(figure: Any, label: str) -> Markup:
+    """A matplotlib figure as an ``<svg>`` element in the page's own colours; ``label`` is read out for it."""
+    target = io.StringIO()
+    figure.savefig(target, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     svg = target.getvalue()
-    svg = svg[svg.index("<svg") :].replace(_INK, "currentColor").replace(_LINE, "var(--line)")
-    return Markup(svg.replace("<svg ", f'<svg role="img" aria-label="{Markup.escape(label)} by language" ', 1))
+    svg = svg[svg.index("<svg") :].replace(INK, "currentColor").replace(LINE, "var(--line)")
+    return Markup(svg.replace("<svg ", f'<svg role="img" aria-label="{Markup.escape(label)}" ', 1))
 
 
 def _draw(

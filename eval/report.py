@@ -26,6 +26,7 @@ from eval.generate import package_versions
 from eval.page import render_report
 from eval.score import (
     AVERAGE,
+    LIKELIHOOD_METRICS,
     TRANSLATION_EXTRAS,
     Scores,
     average_of_estimates,
@@ -33,6 +34,7 @@ from eval.score import (
     macro_average,
     reasoning_metrics,
     score_answer,
+    score_likelihood,
     score_translation,
 )
 from eval.stats import Estimate
@@ -139,6 +141,14 @@ def _score_task(
         report["grading_methods"][name] = {
             language: _histogram(rows, "method") for language, rows in scores[name].items()
         }
+    elif task.kind == "likelihood":
+        for language, rows in generations.items():
+            scores[name][language] = [score_likelihood(generation) for generation in rows]
+            bar.update(len(rows))
+            metrics[language] = {
+                m.name: estimate(m, scores[name][language], seed=run.seed) for m in LIKELIHOOD_METRICS
+            }
+        metrics[AVERAGE] = {m.name: macro_average(m, scores[name], seed=run.seed) for m in LIKELIHOOD_METRICS}
     else:
         report["sacrebleu_signatures"][name] = {}
         for language, rows in generations.items():

@@ -24,8 +24,12 @@ from launch.embedding import Embedder
 from launch.thinking import split_thinking
 
 AVERAGE = "average"
-HEADLINE = {"reasoning": "accuracy", "translation": "chrf++"}
-PAIRED = {"reasoning": "correct", "translation": "chrf"}  # the field of an item's score that runs are compared on
+HEADLINE = {"reasoning": "accuracy", "translation": "chrf++", "likelihood": "log_likelihood"}
+PAIRED = {
+    "reasoning": "correct",
+    "translation": "chrf",
+    "likelihood": "log_likelihood",
+}  # the field of an item's score that runs are compared on
 
 Scores = list[dict[str, Any]]
 Observation = tuple[float, float] | None
@@ -33,7 +37,7 @@ Observation = tuple[float, float] | None
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric of a reasoning task.
+    """A metric of a reasoning or likelihood task.
 
     Args:
         name: its key in ``report.json``.
@@ -201,6 +205,25 @@ TRANSLATION_EXTRAS = [
 ]
 
 
+def score_likelihood(generation: Generation) -> dict[str, Any]:
+    """Score one item of a likelihood task: nats a token, None where the model could not say."""
+    known = generation.logprob is not None and generation.completion_tokens > 0
+    return {
+        **_identity(generation),
+        "log_likelihood": (generation.logprob or 0.0) / generation.completion_tokens if known else None,
+        "state": "measured" if known else "error",
+        "completion_tokens": generation.completion_tokens,
+    }
+
+
+# Every row counts the same, however long its answer. Runs are ranked by the first, since more of it is better.
+LIKELIHOOD_METRICS = [
+    Metric("log_likelihood", "log-likelihood a token", lambda s: _value(s["log_likelihood"]), share=False),
+    Metric("loss", "loss (nats a token)", lambda s: _negative(s["log_likelihood"]), share=False),
+    Metric("mean_answer_tokens", "tokens an answer", lambda s: _value(s["completion_tokens"]), share=False),
+]
+
+
 def average_of_estimates(estimates: Sequence[Estimate]) -> Estimate:
     """Macro average of the languages' estimates, with the mean of their bounds as its interval.
 
@@ -240,6 +263,10 @@ def _rate(value: bool | None) -> Observation:
 
 def _value(value: float | None) -> Observation:
     return None if value is None else (float(value), 1.0)
+
+
+def _negative(value: float | None) -> Observation:
+    return None if value is None else (-value, 1.0)
 
 
 def _contract(score: Mapping[str, Any]) -> bool | None:

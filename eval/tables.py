@@ -15,7 +15,7 @@ from eval.score import AVERAGE
 
 _SHOWN = (
     "accuracy", "accuracy_if_finished", "both_in_language", "truncated_rate",
-    "bleu", "chrf++", "lid_accuracy", "similarity",
+    "log_likelihood", "loss", "bleu", "chrf++", "lid_accuracy", "similarity",
 )  # fmt: skip
 _STYLES = {"better": "green", "worse": "red"}
 
@@ -47,15 +47,16 @@ def comparison_table(task: str, rows: Sequence[Compared], first: str, second: st
         table.add_column(escape(head), justify="left" if head in ("language", "verdict") else "right")
     for row in rows:
         scale = 100 if row.metric == "accuracy" else 1
+        digits = 3 if row.metric == "log_likelihood" else 1
         table.add_row(
             row.language,
-            f"{row.first * scale:.1f}",
-            f"{row.second * scale:.1f}",
-            f"{row.difference * scale:+.1f} \\[{row.low * scale:+.1f}, {row.high * scale:+.1f}]",
+            f"{row.first * scale:.{digits}f}",
+            f"{row.second * scale:.{digits}f}",
+            f"{row.difference * scale:+.{digits}f} \\[{row.low * scale:+.{digits}f}, {row.high * scale:+.{digits}f}]",
             f"{row.p_value:.3g}",
             f"{row.p_adjusted:.3g}",
             f"[{_STYLES.get(row.verdict, 'dim')}]{row.verdict}[/]",
-            f"{row.minimum_detectable * scale:.1f}",
+            f"{row.minimum_detectable * scale:.{digits}f}",
             str(row.n),
         )
     return table

@@ -56,7 +56,9 @@ class Task:
     Args:
         name: unique among the tasks of a run; file names and report keys begin with it.
         kind: ``reasoning`` grades the final answer against the row's ``gold``; ``translation`` asks for the English
-            user turn in the other language and scores it against that language's own user turn.
+            user turn in the other language and scores it against that language's own user turn; ``likelihood``
+            generates nothing and measures how likely the row's own answer is (with its chain where ``thinking``), its
+            ``gold`` where the row has no answer.
         title: one line for people.
         rows: where the questions come from.
         languages: ISO 639-1 codes of the questions (reasoning) or of the translations.
@@ -69,7 +71,7 @@ class Task:
     """
 
     name: str
-    kind: Literal["reasoning", "translation"]
+    kind: Literal["reasoning", "translation", "likelihood"]
     title: str
     rows: RowFilter
     languages: list[str]

@@ -37,6 +37,8 @@ class Sampling:
 class Request:
     """One question to a model: either a raw ``prompt`` or chat ``messages``, never both.
 
+    With ``answer``, the assistant's turn in the chat form (``content``, and ``reasoning_content`` where there is a
+    chain), nothing is generated: the model says how likely that turn is.
     ``attempt`` counts repeated asking (0 first); it is part of the key, so another attempt is another question.
     ``template_kwargs`` reach the model's chat template (``enable_thinking`` and the like).
     """
@@ -46,10 +48,13 @@ class Request:
     sampling: Sampling = field(default_factory=Sampling)
     attempt: int = 0
     template_kwargs: dict[str, Any] = field(default_factory=dict)
+    answer: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if (self.prompt is None) == (self.messages is None):
             raise ValueError("a request has either a prompt or messages")
+        if self.answer is not None and self.messages is None:
+            raise ValueError("an answer follows messages, not a prompt")
 
     def key(self, engine_identity: str) -> str:
         """SHA-256 (hex) over everything that can change the answer."""
@@ -63,6 +68,8 @@ class Completion:
 
     ``text`` is what the model generated, prompt not repeated, special tokens of the chat format removed.
     ``opened_by_prompt``: the rendered prompt ended with an open ``<think>``, so the text begins inside the chain.
+    ``logprob`` is the natural logarithm of the probability of the request's ``answer``, all ``completion_tokens`` of
+    it together, with the token that ends the turn; None where text was generated.
     ``error`` is a short reason when ``finish_reason`` is ``error`` (``text`` is then empty).
     """
 
@@ -72,6 +79,7 @@ class Completion:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     opened_by_prompt: bool = False
+    logprob: float | None = None
     error: str | None = None
 
 

@@ -22,6 +22,7 @@ class EngineConfig:
         device: ``hf`` only: ``cpu``, ``cuda``, ``cuda:1``, or ``auto`` to spread over all GPUs; default: the GPU if
             there is one, else the CPU.
         batch_size: ``hf`` only: the most prompts decoded together; halved when memory runs out.
+        chat_template: ``hf`` only: path of a Jinja chat template in place of the tokenizer's own.
         trust_remote_code: ``hf`` only: run Python code that comes with the model.
         base_url: ``openai_server`` only: address up to and including ``/v1``.
         api_key_env: ``openai_server`` only: name of the environment variable that holds the key.
@@ -39,6 +40,7 @@ class EngineConfig:
     dtype: str = "auto"
     device: str | None = None
     batch_size: int = 32
+    chat_template: str | None = None
     trust_remote_code: bool = False
     base_url: str | None = None
     api_key_env: str | None = None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, islice
+from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,9 @@ class HfEngine:
         parts = [_identity_of(self._model_name, config.revision)]
         if self._adapter:
             parts.append(f"adapter={_identity_of(self._adapter, None)}")
+        self._template = _read_template(config.chat_template)
+        if self._template is not None:
+            parts.append(f"template={hashlib.sha256(self._template.encode()).hexdigest()[:16]}")
         self.identity = " ".join(["hf", *parts, f"dtype={config.dtype}"])
         self._model: Any = None
         self._tokenizer: Any = None
@@ -63,6 +67,13 @@ class HfEngine:
         Raises:
             InputError: the model turns out not to be loadable.
         """
+        for is_given, group in groupby(requests, lambda request: request.answer is not None):
+            if is_given:
+                yield from map(self._likelihood, group)
+            else:
+                yield from self._decode(group)
+
+    def _decode(self, requests: Iterable[Request]) -> Iterator[Completion]:
         source = iter(requests)
         first = next(source, None)
         if first is None:
@@ -118,6 +129,8 @@ class HfEngine:
             self._tokenizer = AutoTokenizer.from_pretrained(tokenizer_at, revision=revision, **shared)
         except _LOAD_ERRORS as error:
             raise InputError(_cannot_load("tokenizer", tokenizer_at, error)) from error
+        if self._template is not None:
+            self._tokenizer.chat_template = self._template
         if config.device != "cpu" and config.device is not None and not torch.cuda.is_available():
             raise InputError(f"the engine is to run on device '{config.device}', but no GPU can be used here")
         device = config.device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -199,6 +212,34 @@ class HfEngine:
         )
         return prompt, self._tokenizer(prompt, add_special_tokens=False)["input_ids"]
 
+    @torch.inference_mode()
+    def _likelihood(self, request: Request) -> Completion:
+        """How likely the request's answer is, read in one pass."""
+        if self._decoder is None:
+            self._load()
+        key = request.key(self.identity)
+        try:
+            prompt, ids = self._render(request)
+            turns = [dict(message) for message in (*(request.messages or ()), request.answer or {})]
+            whole = self._tokenizer.apply_chat_template(turns, tokenize=False, **request.template_kwargs)
+        except Exception as error:  # a template is a program of the model's: it may raise anything
+            return _failed(key, f"the answer cannot be rendered: {type(error).__name__}: {error}")
+        if not whole.startswith(prompt):
+            return _failed(key, "the chat template renders the question alone in another way than with this answer")
+        answer = self._tokenizer(whole[len(prompt) :], add_special_tokens=False)["input_ids"]
+        # What a template writes after the token that ends the turn is never generated.
+        answer = answer[: next((n for n, token in enumerate(answer) if token in self._end_tokens), len(answer)) + 1]
+        if not ids or not answer:
+            return _failed(key, "the question or its answer is empty")
+        if self._context is not None and len(ids) + len(answer) > self._context:
+            return _failed(key, f"{len(ids) + len(answer)} tokens are more than the model reads ({self._context})")
+        tokens = torch.tensor([[*ids, *answer]], device=self._model.device)
+        logits = self._model(input_ids=tokens, use_cache=False).logits[0, len(ids) - 1 : -1].float()
+        logprob = -torch.nn.functional.cross_entropy(logits, tokens[0, len(ids) :], reduction="sum").item()
+        if not math.isfinite(logprob):
+            return _failed(key, "the model's output is not a number (NaN)")
+        return Completion(key, "", "stop", len(ids), len(answer), ends_open(prompt), logprob)
+
     def _stop_test(self, stops: tuple[str, ...]) -> Callable[[list[int]], bool]:
         # A token holds at least one byte, so a stop string that the last token completed lies in so many last tokens;
         # some more, since a decoder may drop a leading space and a first broken character.
@@ -250,6 +291,16 @@ def _base_and_adapter(config: EngineConfig) -> tuple[str, str | None]:
         raise InputError(f"{folder / 'adapter_config.json'} does not name the base model of the adapter") from error
     _folder(str(base), f"base model of the adapter {config.model}: the model")
     return str(base), config.model
+
+
+def _read_template(path: str | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"the engine's chat_template {path} cannot be read: {reason}") from error
 
 
 def _folder(name: str, what: str) -> Path | None:

@@ -149,6 +149,8 @@ class OpenAIServerEngine:
             wait=_wait,
             reraise=True,
         )
+        if request.answer is not None:
+            return Completion(key, "", "error", error="a server only generates; likelihoods need an engine of kind hf")
         last = "no answer"
         try:
             async with asyncio.timeout(self._config.deadline_s):

@@ -81,6 +81,16 @@ def test_inspect_filters(build: tuple[Path, subprocess.CompletedProcess[str]]) -
     assert "greeting.de" not in done.stdout
 
 
+def test_inspect_writes_a_page(build: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
+    page = tmp_path / "pages" / "build.html"
+    done = data_prep("inspect", str(build[0]), "--html", str(page), "--language", "de", "--limit", "1")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"page: {page}   2 of 4 rows, ")
+    assert len(done.stdout.splitlines()) == 1
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
 def test_help_names_the_commands() -> None:
     done = data_prep("--help")
 
@@ -112,6 +122,8 @@ def test_help_names_the_commands() -> None:
         (["build", "--config", "nowhere.yaml"], "nowhere.yaml cannot be read"),
         (["inspect", "{D}"], "holds no manifest.json"),
         (["inspect"], "the following arguments are required: build"),
+        (["inspect", "{D}", "--html", "{D}/page.html"], "holds no manifest.json"),
+        (["inspect", "{D}", "--limit", "5"], "--limit says what a page carries; give --html FILE with it"),
     ],
 )
 def test_bad_input_is_one_sentence_and_status_2(tmp_path: Path, arguments: list[str], words: str) -> None:

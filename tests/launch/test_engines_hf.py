@@ -175,6 +175,46 @@ def test_prompts_that_begin_alike_are_answered_as_if_alone(kind: str, window: in
     assert completions == [answers(alone, [request])[0] for request in requests]
 
 
+@pytest.mark.parametrize("kind", sorted(SHAPES))
+def test_likelihood_of_an_answer_is_that_of_its_tokens_after_the_prompt(kind: str, tmp_path: Path) -> None:
+    save_model(tmp_path, kind)
+    question = ({"role": "user", "content": "6 * 7?"},)
+    asked = Request(
+        messages=question, template_kwargs={"no_think": True}, answer={"role": "assistant", "content": "42"}
+    )
+    # The template's `<think></think>` of the prompt is not in the rendered answer, so these two cannot be compared.
+    other = replace(asked, template_kwargs={"no_think": False})
+    plain = Request(messages=question, sampling=Sampling(max_new_tokens=3))
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    tokenizer.chat_template = TEMPLATE.replace("{{ '<think></think>' if no_think else '<think>\n' }}", "{{ '' }}")
+    (tmp_path / "own.jinja").write_text(tokenizer.chat_template)
+    loaded = engine(tmp_path, chat_template=str(tmp_path / "own.jinja"))
+    measured, generated = answers(loaded, [asked, plain])
+    assert generated.logprob is None
+    assert generated.completion_tokens > 0
+
+    prompt = tokenizer("<s>user\n6 * 7?</s><s>assistant\n")["input_ids"]
+    answer = tokenizer("42</s>")["input_ids"]
+    model = prepare_hybrid(AutoModelForCausalLM.from_pretrained(tmp_path).eval())
+    with torch.no_grad():
+        logprobs = model(torch.tensor([prompt + answer])).logits[0].log_softmax(-1)
+    expected = sum(logprobs[len(prompt) - 1 + n, token].item() for n, token in enumerate(answer))
+    assert measured.logprob == pytest.approx(expected, abs=1e-4)
+    assert (measured.text, measured.finish_reason, measured.completion_tokens) == ("", "stop", len(answer))
+
+    refused = answers(engine(tmp_path), [other])[0]
+    assert refused.finish_reason == "error"
+    assert "in another way" in (refused.error or "")
+
+
+def test_a_chat_template_of_ones_own_is_another_model(hybrid: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own.jinja"
+    own.write_text("{{ messages[0].content }}")
+    assert engine(hybrid, chat_template=str(own)).identity != engine(hybrid).identity
+    with pytest.raises(InputError, match=r"chat_template .* cannot be read"):
+        engine(hybrid, chat_template=str(tmp_path / "none.jinja"))
+
+
 def test_a_shared_beginning_is_read_once(tmp_path: Path) -> None:
     save_model(tmp_path, "llama")
     loaded = engine(tmp_path, batch_size=2)
