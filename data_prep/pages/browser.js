@@ -84,10 +84,12 @@ function choicesFilter(fieldset, label) {
 
 // `keys` are the properties of a row that are filtered by, each with an element #filter-<key>; a property is a text or
 // a list of texts. `texts(row)` is what is searched, `card(row)` the element that shows a row. `stock`, where the page
-// carries only a part, counts all there is: the properties of rows, and `rows`, how many are so.
-function browse({ rows, stock = [], keys, label, texts, card, noun, pageSize }) {
+// carries only a part, counts all there is: the properties of rows, and `rows`, how many are so. `orders`, by the values
+// of #order, compare two rows.
+function browse({ rows, stock = [], keys, label, texts, card, noun, pageSize, orders }) {
   const part = (id) => document.getElementById(id);
   const search = part("filter-text");
+  const order = part("order");
   const inStock = stock.reduce((sum, line) => sum + line.rows, 0);
   const filters = new Map();
   let matching = rows;
@@ -132,6 +134,7 @@ function browse({ rows, stock = [], keys, label, texts, card, noun, pageSize }) 
       }
       return failed.length === 0;
     });
+    if (orders) matching.sort(orders[order.value]);
     for (const [key, filter] of filters) filter.count(counts.get(key));
     let status = `${grouped(matching.length)} of ${grouped(rows.length)} ${noun}`;
     if (inStock > rows.length) {
@@ -156,6 +159,7 @@ function browse({ rows, stock = [], keys, label, texts, card, noun, pageSize }) 
     const address = new URLSearchParams();
     for (const [key, filter] of filters) for (const value of filter.chosen()) address.append(key, value);
     if (search.value !== "") address.set("text", search.value);
+    if (orders && order.selectedIndex > 0) address.set("order", order.value);
     if (page > 0) address.set("page", String(page + 1));
     history.replaceState(null, "", "#" + address);
   }
@@ -164,6 +168,7 @@ function browse({ rows, stock = [], keys, label, texts, card, noun, pageSize }) 
     const address = new URLSearchParams(location.hash.slice(1));
     for (const [key, filter] of filters) filter.choose(address.getAll(key));
     search.value = address.get("text") ?? "";
+    if (orders) order.value = address.get("order") in orders ? address.get("order") : order.options[0].value;
     page = Math.trunc(Number(address.get("page"))) - 1 || 0;
     match();
     show();
@@ -172,7 +177,7 @@ function browse({ rows, stock = [], keys, label, texts, card, noun, pageSize }) 
 
   // An address may also name another place of the page (#task-mgsm), which is none of the filters' business.
   function ours(address) {
-    return [...keys, "text", "page"].some((name) => address.has(name));
+    return [...keys, "text", "order", "page"].some((name) => address.has(name));
   }
 
   function goToTop() {
@@ -194,6 +199,7 @@ function browse({ rows, stock = [], keys, label, texts, card, noun, pageSize }) 
   }
 
   search.addEventListener("input", changed);
+  if (orders) order.addEventListener("change", changed);
   part("previous").addEventListener("click", () => turn(-1));
   part("next").addEventListener("click", () => turn(1));
   part("clear").addEventListener("click", () => {

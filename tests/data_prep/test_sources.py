@@ -160,6 +160,45 @@ def test_a_stray_column_in_one_shard_of_the_hub_does_no_harm(tmp_path: Path) -> 
     assert [item.id for item in read(kind="hub", path=str(tmp_path))] == ["a.en", "b.en"]
 
 
+def write_nemotron_shards(folder: Path) -> None:
+    """Nemotron v2 as it lies on the hub: a plain shard, and one whose turns and rows have columns more."""
+    columns = {"license": "cc-by-4.0", "generator": "R1", "version": "v2", "category": "math", "reasoning": "on"}
+    turns = [("system", ""), ("user", "2 + 2?"), ("assistant", "<think>\nEasy.\n</think>\n\n4")]
+    plain = [{"role": role, "content": content} for role, content in turns]
+    call = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": "{}"}}
+    strayed = [{**turn, "tool_calls": []} for turn in plain]
+    calling = [*strayed[:2], {"role": "assistant", "content": "", "tool_calls": [call]}]
+    shards = {
+        "math-00000-of-00002": [{"uuid": "plain", **columns, "messages": plain}],
+        "math-00001-of-00002": [
+            {"uuid": "strayed", **columns, "messages": strayed, "metadata": {"x": 1}, "tool_calls": "[]"},
+            {"uuid": "calling", **columns, "messages": calling, "metadata": None, "tool_calls": None},
+        ],
+    }
+    for name, rows in shards.items():
+        pq.write_table(pa.Table.from_pylist(rows), folder / f"{name}.parquet")
+    pattern = "  - split: math\n    path: math-*.parquet\n"
+    (folder / "README.md").write_text(f"---\nconfigs:\n- config_name: default\n  data_files:\n{pattern}---\n")
+
+
+@pytest.mark.parametrize("kind", ["hub", "parquet"])
+def test_shards_of_nemotron_v2_that_do_not_have_the_same_columns(kind: str, tmp_path: Path) -> None:
+    write_nemotron_shards(tmp_path)
+
+    plain, strayed, calling = read(kind=kind, path=str(tmp_path), hub_splits=["math"])
+
+    assert isinstance(plain, Row)
+    assert isinstance(strayed, Row)
+    assert plain.messages == strayed.messages
+    assert plain.messages[-1] == {"role": "assistant", "content": "4", "reasoning_content": "Easy."}
+    assert (plain.id, strayed.id) == ("plain.en", "strayed.en")
+    assert set(strayed.provenance) == {
+        *("generator", "version", "reasoning", "source_id", "split", "source_language", "reasoning_sha256"),
+    }
+    assert isinstance(calling, Reject)
+    assert calling.reason == "tool_calls"
+
+
 def test_a_hub_that_cannot_be_reached_is_named() -> None:
     with pytest.raises(InputError, match=r"source.path: the data set 'nobody/nothing'"):
         read(kind="hub", path="nobody/nothing")

@@ -274,7 +274,7 @@ def test_a_reader_filters_and_sorts_the_rows(scored: Path, open_page: OpenPage) 
         assert shown.text_content() == f"{len(rows)} of {len(rows)} rows"
         values = [float(text.split()[-1]) for text in articles.locator("strong").all_text_contents()]
         assert values == sorted(round(row["chrf"], 1) for row in rows)
-        page.select_option("#filter-order", "highest")
+        page.select_option("#order", "highest")
         best = articles.first.inner_text()
         assert PROBLEMS["apples"]["en"] in best
         assert "chrF++ 100.0" in best
