@@ -80,6 +80,9 @@ def task_items(
         rows = mgsm_rows(folder, code) if task.rows.format == "mgsm" else _build_rows(task, folder, code)
         made = (_item(task, row, code, sources, counted) for row in rows)
         items = _limited([item for item in made if item is not None], limit, seed)
+        if not items and task.may_lack_languages:
+            result.left_out[code] = dict(counted) or {"no row passes the filters": 0}
+            continue
         if not items:
             reasons = (
                 "; ".join(f"{reason}: {count}" for reason, count in counted.items()) or "no row passes the filters"
@@ -90,6 +93,8 @@ def task_items(
             )
         result.items[code] = items
         result.left_out[code] = dict(counted)
+    if not result.items:
+        raise InputError(f"task '{task.name}' finds nothing to ask in any language in {folder}")
     return result
 
 

@@ -68,6 +68,7 @@ class Task:
         limit_per_language: ask only so many rows of each language, the same problems in all of them.
         chain_language: language the chain is expected in.
         answer_language: language the answer is expected in; ``target`` is the language of the question.
+        may_lack_languages: a language of which the data has no row is left out and told in the report, and no error.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Task:
     limit_per_language: int | None = None
     chain_language: str = "en"
     answer_language: str = "target"
+    may_lack_languages: bool = False
 
 
 def load_task(name: str) -> Task:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from trl import SFTConfig
 
@@ -27,6 +27,8 @@ class ModelConfig:
         chat_template: path of a Jinja chat template that replaces the tokenizer's own; a new tokenizer
             gets train/templates/nemotron.jinja if nothing is said.
         dtype: float32, bfloat16 or auto (as in the checkpoint).
+        quantization: nf4 keeps the frozen weights under LoRA adapters in 4 bits (QLoRA, Dettmers et al. 2023, with
+            double quantization) and computes in bfloat16, or in float32 if dtype says so; needs bitsandbytes.
         attn_implementation: sdpa, flash_attention_2, eager …; the library's choice if nothing is said.
         trust_remote_code: run Python code that comes with the checkpoint.
     """
@@ -37,6 +39,7 @@ class ModelConfig:
     tokenizer_vocab_size: int = 4096
     chat_template: str | None = None
     dtype: str = "auto"
+    quantization: Literal["nf4"] | None = None
     attn_implementation: str | None = None
     trust_remote_code: bool = False
 
@@ -118,3 +121,10 @@ class TrainConfig:
     lora: LoraConfig | None = None
     dry_run: bool = False
     overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.model.quantization is not None and self.lora is None:
+            raise InputError(
+                f"model.quantization: weights in {self.model.quantization} cannot be trained themselves; "
+                "give the run adapters (lora) or leave quantization out"
+            )

@@ -8,20 +8,25 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import torch
+from jinja2 import TemplateError
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
     AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
+    BitsAndBytesConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
     set_seed,
 )
+from transformers.utils import is_bitsandbytes_available
 
 from launch.errors import InputError
 from launch.hybrid import prepare_hybrid
+from launch.thinking import ends_open
 from train.config import ModelConfig
 
 DEFAULT_CHAT_TEMPLATE = Path(__file__).parent / "templates" / "nemotron.jinja"
@@ -29,6 +34,9 @@ PAD, BOS, EOS = "<pad>", "<s>", "<SPECIAL_12>"
 SPECIAL_TOKENS = (PAD, BOS, "<SPECIAL_10>", "<SPECIAL_11>", EOS)
 # Tokens of their own, but part of the text: a completion keeps them when special tokens are removed.
 THINK_TOKENS = ("<think>", "</think>")
+# Linear layers that quantization leaves alone. The fused Mamba kernels take the weight of out_proj raw, and in 4 bits
+# that is a packed array of another shape; the head decides the logits and is often tied to the embeddings.
+NOT_QUANTIZED = ("out_proj", "lm_head")
 # Numbers up to three digits are one token, as in Llama 3; a leading space belongs to its word.
 _PRETOKENS = Regex(r"\p{N}{1,3}| ?\p{L}+| ?[^\s\p{N}\p{L}]+|\s+")
 
@@ -100,30 +108,100 @@ def load_model(config: ModelConfig, name_or_path: str | Path) -> tuple[PreTraine
     """Load model and tokenizer, set the chat template, apply the hybrid corrections.
 
     Raises:
-        InputError: there is no such model, or it has no chat template.
+        InputError: there is no such model, it has no chat template or one that loses the chain, or bitsandbytes is
+            missing.
     """
     where = str(name_or_path)
+    source: dict[str, Any] = {"revision": config.revision, "trust_remote_code": config.trust_remote_code}
+    quantization = quantization_config(config)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            where, revision=config.revision, trust_remote_code=config.trust_remote_code
-        )
+        # The tokenizer first: what is wrong with its template should not take the loading of the weights to show.
+        tokenizer = AutoTokenizer.from_pretrained(where, **source)
+        _set_chat_template(tokenizer, config.chat_template, where)
         model = AutoModelForCausalLM.from_pretrained(
             where,
-            revision=config.revision,
             dtype=config.dtype,
+            quantization_config=quantization,
             attn_implementation=config.attn_implementation,
-            trust_remote_code=config.trust_remote_code,
+            **source,
         )
+    except InputError:
+        raise
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"model.name_or_path: '{where}' cannot be loaded: {reason}") from error
-    if config.chat_template:
-        try:
-            tokenizer.chat_template = Path(config.chat_template).read_text(encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"model.chat_template: {config.chat_template}: {error.strerror}") from error
-    if not tokenizer.chat_template:
-        raise InputError(f"the tokenizer of '{where}' has no chat template; name one with model.chat_template")
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return prepare_hybrid(model), tokenizer
+
+
+def _set_chat_template(tokenizer: PreTrainedTokenizerBase, path: str | None, name: str) -> None:
+    if path:
+        try:
+            tokenizer.chat_template = Path(path).read_text(encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"model.chat_template: {path}: {error.strerror}") from error
+    if not tokenizer.chat_template:
+        raise InputError(f"the tokenizer of '{name}' has no chat template; name one with model.chat_template")
+    check_chat_template(tokenizer, name)
+
+
+def quantization_config(config: ModelConfig) -> BitsAndBytesConfig | None:
+    """How the frozen weights are quantized on loading; None: not at all.
+
+    peft's ``prepare_model_for_kbit_training`` is left out on purpose: it casts everything that is not quantized to
+    float32, which for a hybrid is embeddings, head and every out_proj (a quarter of the 9B), and with the embeddings
+    the whole residual stream. What else it does is done by the trainer: freezing, gradient checkpointing, inputs that
+    require gradients. RMSNorm and the scan compute in float32 anyway.
+
+    Raises:
+        InputError: bitsandbytes is not installed.
+    """
+    if config.quantization is None:
+        return None
+    if not is_bitsandbytes_available():
+        raise InputError(
+            "model.quantization needs bitsandbytes, which is not installed; install it with pip install -e '.[qlora]'"
+        )
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type=config.quantization,
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.float32 if config.dtype == "float32" else torch.bfloat16,
+        llm_int8_skip_modules=list(NOT_QUANTIZED),
+    )
+
+
+def check_chat_template(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+    """Render one exchange as training does and see that the template keeps the chain and begins with the prompt.
+
+    The template that Nemotron Nano 2 comes with fails: it renders ``content`` alone and does not know
+    ``enable_thinking``, so that every chain would silently be missing from what is learned.
+
+    Raises:
+        InputError: the chain or the answer is lost, thinking cannot be switched off, or prompt and completion do not
+            begin with the prompt.
+    """
+    question = {"role": "user", "content": "2 + 3?"}
+    answer = {"role": "assistant", "content": "It is 5."}
+    chain = "Two and three are five"
+    remedy = "name another with model.chat_template (train/templates holds some)"
+    for thinking, turn in ((True, {**answer, "reasoning_content": chain}), (False, answer)):
+        flags: Any = {"tokenize": False, "enable_thinking": thinking}
+        try:
+            prompt = str(tokenizer.apply_chat_template([question], add_generation_prompt=True, **flags))
+            whole = str(tokenizer.apply_chat_template([question, turn], **flags))
+        except TemplateError as error:
+            raise InputError(f"the chat template of '{name}' cannot be rendered: {error}; {remedy}") from error
+        if answer["content"] not in whole or (thinking and chain not in whole):
+            what = "the answer" if answer["content"] not in whole else "the chain (reasoning_content)"
+            raise InputError(f"the chat template of '{name}' does not render {what}; {remedy}")
+        if not thinking and ends_open(prompt):
+            raise InputError(
+                f"the chat template of '{name}' opens <think> although enable_thinking is false; {remedy}"
+            )
+        if not whole.startswith(prompt):
+            raise InputError(
+                f"the chat template of '{name}' renders the prompt differently once it is answered "
+                f"(thinking {'on' if thinking else 'off'}), so training and generation would differ; {remedy}"
+            )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 from typing import Any
 
 from peft import LoraConfig as PeftLoraConfig
@@ -73,6 +74,8 @@ def show_run(data: RunData, trainer: SFTTrainer) -> None:
     total, trained = sum(size for size, _ in sizes), sum(size for size, requires_grad in sizes if requires_grad)
     console.print(f"{total:,} parameters, {trained:,} of them trained; {len(sequences):,} sequences")
     shown = Text("First sequence (what is learned in green):\n")
-    for token, label in zip(sequences[0]["input_ids"], sequences[0]["labels"], strict=True):
-        shown.append(tokenizer.decode([token]), style="green" if label != -100 else "dim")
+    tokens = zip(sequences[0]["input_ids"], sequences[0]["labels"], strict=True)
+    # Whole stretches, since a letter may be several tokens.
+    for learned, stretch in itertools.groupby(tokens, key=lambda pair: pair[1] != -100):
+        shown.append(tokenizer.decode([token for token, _ in stretch]), style="green" if learned else "dim")
     console.print(shown)

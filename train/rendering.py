@@ -18,14 +18,14 @@ TRANSLATION_INSTRUCTION = "Translate into {language_name}:\n{text}"
 def to_example(row: Row) -> Example:
     """Prompt: everything before the last assistant turn; completion: that turn with its chain.
 
-    A row without a chain is rendered with thinking off, so that it does not teach an empty thought.
+    A row without a chain, or with an empty one, is rendered with thinking off, so that it teaches no empty thought.
 
     Raises:
         ValueError: the conversation does not end with an assistant turn.
     """
     if not row.messages or row.messages[-1]["role"] != "assistant":
         raise ValueError(f"row {row.id} does not end with an assistant turn")
-    thinking = row.messages[-1].get("reasoning_content") is not None
+    thinking = bool(row.messages[-1].get("reasoning_content"))
     return _example([_turn(message) for message in row.messages], thinking)
 
 

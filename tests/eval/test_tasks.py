@@ -162,6 +162,19 @@ def test_a_task_that_finds_nothing_says_so(
         task_items(load_task(task_file(tmp_path, **changes)), build, languages=languages)
 
 
+def test_a_language_without_rows_is_told_where_a_task_may_lack_some(
+    tmp_path: Path, make_build: Callable[..., Path]
+) -> None:
+    folder = make_build(tmp_path / "build")
+    (folder / "data" / "test.fr-00000.parquet").unlink()
+    found = task_items(load_task(task_file(tmp_path, may_lack_languages=True)), folder)
+    assert list(found.items) == ["en"]
+    assert found.left_out["fr"] == {"no row passes the filters": 0}
+    (folder / "data" / "test.en-00000.parquet").unlink()
+    with pytest.raises(InputError, match="in any language"):
+        task_items(load_task(task_file(tmp_path, may_lack_languages=True)), folder)
+
+
 def test_a_translation_without_english_rows_says_how_to_get_them(
     tmp_path: Path, make_build: Callable[..., Path]
 ) -> None:
