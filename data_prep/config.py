@@ -30,12 +30,22 @@ _OPERATIONAL = frozenset(
                 "concurrency",
                 "device",
                 "timeout_s",
+                "tensor_parallel_size",
+                "gpu_memory_utilization",
                 "max_retries",
                 "deadline_s",
             )
         ),
     }
 )
+
+# Values that recipes did not have from the beginning: with their defaults they leave the hash of a build as it was.
+_LATER: dict[str, Any] = {
+    "translator.adapters": {},
+    "translator.engine.tokenizer": None,
+    "translator.engine.max_model_len": None,
+    "translator.engine.max_lora_rank": None,
+}
 
 
 @dataclass
@@ -119,7 +129,7 @@ def flat_recipe(config: BuildConfig) -> dict[str, Any]:
         for key, value in values.items():
             if isinstance(value, dict) and value and prefix + key != "translator.few_shot":
                 collect(value, f"{prefix}{key}.")
-            elif prefix + key not in _OPERATIONAL:
+            elif prefix + key not in _OPERATIONAL and not (prefix + key in _LATER and value == _LATER[prefix + key]):
                 flat[prefix + key] = list(value) if isinstance(value, tuple) else value
 
     collect(dataclasses.asdict(config), "")

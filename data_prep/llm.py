@@ -13,6 +13,7 @@ from data_prep.brackets import BracketError, unwrap, wrap
 from data_prep.languages import get_language
 from data_prep.translators import Attempt, TranslatorConfig, Unit
 from launch.engines.base import Completion, Engine, Request
+from launch.engines.identity import Adapter
 from launch.engines.store import CompletionStore, complete
 from launch.errors import InputError
 from launch.thinking import split_thinking
@@ -30,7 +31,7 @@ class EngineTranslator:
     """Asks a model; owns the engine and the store, and closes both.
 
     Raises:
-        InputError: ``attempts`` is less than 1, or a few-shot example is not a pair.
+        InputError: ``attempts`` is less than 1, a few-shot example is not a pair, or there is no such adapter.
     """
 
     def __init__(self, config: TranslatorConfig, engine: Engine, store: CompletionStore) -> None:
@@ -40,7 +41,16 @@ class EngineTranslator:
             get_language(language)
             if any(len(example) != 2 for example in examples):
                 raise InputError(f"translator.few_shot.{language}: an example is a pair [source, translation]")
-        self.name = engine.identity
+        if config.adapters and config.engine.kind not in ("hf", "vllm_offline"):
+            raise InputError(
+                "translator.adapters needs an engine that runs the model in this process (engine.kind hf)"
+            )
+        self._adapters: dict[str, Adapter] = {}
+        for language, name in config.adapters.items():
+            get_language(language)
+            self._adapters[language] = Adapter.at(name)
+        adapters = (f"{language}={adapter.identity}" for language, adapter in sorted(self._adapters.items()))
+        self.name = " ".join([engine.identity, *adapters])
         self.attempts = config.attempts
         self._config = config
         self._engine = engine
@@ -51,7 +61,11 @@ class EngineTranslator:
     ) -> Sequence[Attempt]:
         """Ask for every unit, from the store where it is known; see :class:`data_prep.translators.Translator`."""
         requests = [
-            translation_request(self._config, unit, source_language, target_language, attempt) for unit in units
+            replace(
+                translation_request(self._config, unit, source_language, target_language, attempt),
+                adapter=self._adapters.get(target_language),
+            )
+            for unit in units
         ]
         keys = [request.key(self._engine.identity) for request in requests]
         again = f", attempt {attempt + 1}" if attempt else ""

@@ -86,6 +86,8 @@ class TranslatorConfig:
         instructions: ``engine``, ``chat`` only: the system turn; ``{source_language}`` and ``{target_language}`` stand
             for the English names of the languages.
         few_shot: ``engine`` only: worked examples by target language, ``{fr: [[source, translation], …]}``.
+        adapters: ``engine`` of kind ``hf`` only: LoRA adapters of the model by target language, ``{fr: PATH, …}``, a
+            folder or a hub name each; the other languages are translated by the model as it is.
         command: ``command`` only: program and arguments, no shell; ``{source}`` and ``{target}`` stand for the codes
             of the languages.
         separator: ``command`` only: what parts two segments in its input and output. A blank line keeps apertium from
@@ -108,6 +110,7 @@ class TranslatorConfig:
         "formulas, code, links, placeholders and tags exactly as they are."
     )
     few_shot: dict[str, list[list[str]]] = field(default_factory=dict)
+    adapters: dict[str, str] = field(default_factory=dict)
     command: list[str] = field(default_factory=list)
     separator: str = "\n\n"
     batch_segments: int = 500

@@ -183,7 +183,7 @@ def other_differences(first: Run, second: Run) -> list[str]:
         a, b = asdict(first.tasks[name].task), asdict(second.tasks[name].task)
         notes += [
             f"task {name}: {key} is {_brief(a[key], b[key])} in the first run, {_brief(b[key], a[key])} in the second"
-            for key in ("sampling", "prompt", "thinking", "chain_language", "answer_language")
+            for key in ("sampling", "prompt", "thinking", "thinking_budget", "chain_language", "answer_language")
             if a[key] != b[key]
         ]
     versions = first.package_versions, second.package_versions

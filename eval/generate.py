@@ -55,7 +55,8 @@ def plan(config: EvalConfig) -> list[PlannedTask]:
     """Read the tasks of a recipe and their items; touches neither model nor output folder.
 
     Raises:
-        InputError: unknown task or language, missing data folder, a task with nothing to ask, two tasks of one name.
+        InputError: unknown task or language, missing data folder, a task with nothing to ask, two tasks of one name, a
+            thinking budget that leaves no room for an answer.
     """
     planned: dict[str, PlannedTask] = {}
     for name in config.tasks:
@@ -70,7 +71,7 @@ def plan(config: EvalConfig) -> list[PlannedTask]:
             languages = [code for code in languages if code in task.languages] or languages
         folder = Path(place)
         items = task_items(task, folder, languages=languages, limit=config.limit_per_language, seed=config.seed)
-        task = replace(task, sampling=config.sampling.applied_to(task.sampling))
+        task = _as_the_recipe_says(task, config)
         planned[task.name] = PlannedTask(task, folder, items)
     unknown = [name for name in config.task_data if name not in planned]
     if unknown:
@@ -159,12 +160,25 @@ def _ask(engine: Engine, planned: Sequence[PlannedTask], store_folder: Path) -> 
         return {completion.key: completion for completion in arriving}
 
 
+def _as_the_recipe_says(task: Task, config: EvalConfig) -> Task:
+    task = replace(task, sampling=config.sampling.applied_to(task.sampling))
+    if config.thinking_budget is not None and task.thinking and task.kind != "likelihood":
+        task = replace(task, thinking_budget=config.thinking_budget)
+    if task.thinking_budget is not None and task.thinking_budget >= task.sampling.max_new_tokens:
+        raise InputError(
+            f"task '{task.name}': thinking_budget {task.thinking_budget} leaves no token for the answer; raise "
+            f"sampling.max_new_tokens above it (now {task.sampling.max_new_tokens})"
+        )
+    return task
+
+
 def _request(task: Task, item: Item) -> Request:
     return Request(
         messages=item.messages,
         sampling=task.sampling,
         template_kwargs={"enable_thinking": task.thinking},
         answer=item.answer,
+        thinking_budget=task.thinking_budget,
     )
 
 
@@ -187,6 +201,7 @@ def _generation(item: Item, completion: Completion) -> Generation:
         completion_tokens=completion.completion_tokens,
         logprob=completion.logprob,
         error=completion.error,
+        thinking_cut=completion.thinking_cut,
     )
 
 

@@ -47,11 +47,17 @@ class Column:
 
 
 def columns(task: Mapping[str, Any], metrics: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[Column]:
-    """The metrics that a task of a report has, in order.
+    """The metrics that a task of a report has, in order; without those that were observed nowhere.
 
     ``task`` is an entry of the report's ``tasks``, ``metrics`` the entry of its ``metrics``.
     """
-    present = list(dict.fromkeys(name for by_metric in metrics.values() for name in by_metric))
+    observed = (
+        name
+        for by_metric in metrics.values()
+        for name, value in by_metric.items()
+        if value["value"] is not None or name == HEADLINE[task["kind"]]
+    )
+    present = list(dict.fromkeys(observed))
     known = {
         "reasoning": reasoning_metrics(task["chain_language"]),
         "translation": TRANSLATION_EXTRAS,
@@ -61,8 +67,9 @@ def columns(task: Mapping[str, Any], metrics: Mapping[str, Mapping[str, Mapping[
     shares = {metric.name for metric in known if metric.share} | {"lid_accuracy", "lid_undetermined"}
     result = []
     for name in present:
-        highest = [by_metric[name]["high"] or by_metric[name]["value"] or 0 for by_metric in metrics.values()]
-        lowest = [by_metric[name]["low"] or by_metric[name]["value"] or 0 for by_metric in metrics.values()]
+        having = [by_metric[name] for by_metric in metrics.values() if name in by_metric]
+        highest = [value["high"] or value["value"] or 0 for value in having]
+        lowest = [value["low"] or value["value"] or 0 for value in having]
         ends = {"similarity": 1.0, "bleu": 100.0, "chrf++": 100.0, "log_likelihood": 0.0}
         maximum = 1.0 if name in shares else ends.get(name, max(1.0, *highest))
         digits = {"similarity": 2, "log_likelihood": 3, "loss": 3}.get(name, 1)

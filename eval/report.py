@@ -101,6 +101,7 @@ def _head(run: Run) -> dict[str, Any]:
                 "kind": t.task.kind,
                 "title": t.task.title,
                 "thinking": t.task.thinking,
+                "thinking_budget": t.task.thinking_budget,
                 "chain_language": t.task.chain_language,
                 "answer_language": t.task.answer_language,
                 "prompt": asdict(t.task.prompt),

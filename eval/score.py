@@ -87,6 +87,7 @@ def score_answer(generation: Generation, task: Task) -> dict[str, Any]:
         "chain_expected": _met(process["chain_verdict"], bool(thinking.reasoning)) if task.thinking else None,
         "answer_expected": _met(process["answer_verdict"], bool(thinking.answer)),
         "thinks": task.thinking,
+        "budget_cut": None if task.thinking_budget is None else generation.thinking_cut is not None,
         "completion_tokens": generation.completion_tokens,
     }
 
@@ -104,6 +105,7 @@ def reasoning_metrics(chain_language: str) -> list[Metric]:
         Metric("accuracy_and_language", "right and in the language", _right_in_language),
         Metric("closed_rate", "chain closed", lambda s: _rate(s.get("closed") if s.get("thinks") else None)),
         Metric("truncated_rate", "cut at the token limit", lambda s: _rate(s.get("truncated"))),
+        Metric("budget_cut_rate", "chain cut at its budget", lambda s: _rate(s.get("budget_cut"))),
         Metric(f"chain_in_{suffix}", f"chain in {suffix.capitalize()}", lambda s: _rate(s.get("chain_expected"))),
         Metric("answer_in_language", "answer in the language", lambda s: _rate(s.get("answer_expected"))),
         Metric("both_in_language", "chain and answer as expected", lambda s: _rate(_contract(s))),

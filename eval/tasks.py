@@ -64,6 +64,8 @@ class Task:
         languages: ISO 639-1 codes of the questions (reasoning) or of the translations.
         prompt: the wording.
         thinking: whether the chat template is told to open a chain of thought (``enable_thinking``).
+        thinking_budget: the most tokens of a chain; a longer one is closed (see ``launch.thinking.budget_cut``) and
+            the answer asked for. Null: as long as ``sampling`` lets it.
         sampling: how completions are drawn.
         limit_per_language: ask only so many rows of each language, the same problems in all of them.
         chain_language: language the chain is expected in.
@@ -78,6 +80,7 @@ class Task:
     languages: list[str]
     prompt: PromptTemplate = field(default_factory=PromptTemplate)
     thinking: bool = True
+    thinking_budget: int | None = None
     sampling: Sampling = field(default_factory=Sampling)
     limit_per_language: int | None = None
     chain_language: str = "en"
@@ -135,6 +138,11 @@ def _check_task(task: Task, *, where: str) -> None:
         raise InputError(f"{where}: limit_per_language: must be at least 1, or null for all rows")
     if task.kind == "translation" and (task.rows.format != "build" or SOURCE_LANGUAGE in task.languages):
         raise InputError(f"{where}: a translation task needs rows of a build and languages other than English")
+    if task.thinking_budget is not None:
+        if task.kind == "likelihood" or not task.thinking:
+            raise InputError(f"{where}: thinking_budget: only a task that generates with thinking has one")
+        if task.thinking_budget < 1:
+            raise InputError(f"{where}: thinking_budget: must be at least 1, or null for none")
     codes = [*task.languages, task.chain_language, *task.prompt.instructions]
     for code in codes + ([] if task.answer_language == "target" else [task.answer_language]):
         try:

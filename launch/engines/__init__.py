@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from launch.engines.base import Completion, Engine, Request, Sampling
 from launch.engines.config import EngineConfig
+from launch.engines.identity import Adapter
 
-__all__ = ["Completion", "Engine", "EngineConfig", "Request", "Sampling", "open_engine"]
+__all__ = ["Adapter", "Completion", "Engine", "EngineConfig", "Request", "Sampling", "open_engine"]
 
 
 def open_engine(config: EngineConfig) -> Engine:
@@ -18,6 +19,10 @@ def open_engine(config: EngineConfig) -> Engine:
         from launch.engines.openai_server import OpenAIServerEngine
 
         return OpenAIServerEngine(config)
+    if config.kind == "vllm_offline":
+        from launch.engines.vllm_offline import VllmEngine
+
+        return VllmEngine(config)
     from launch.engines.hf import HfEngine  # imports torch and transformers
 
     return HfEngine(config)

@@ -8,10 +8,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Protocol
 
+from launch.engines.identity import Adapter
+from launch.thinking import ThinkingCut
+
 FinishReason = Literal["stop", "length", "error"]
+
+_LATER_FIELDS = ("thinking_budget", "adapter")  # of Request; None is their default
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,9 @@ class Request:
     chain), nothing is generated: the model says how likely that turn is.
     ``attempt`` counts repeated asking (0 first); it is part of the key, so another attempt is another question.
     ``template_kwargs`` reach the model's chat template (``enable_thinking`` and the like).
+    ``thinking_budget`` is the most tokens a chain of thought may take before it is closed, at the rule of
+    ``launch.thinking.budget_cut``; a chain that stays within it is answered as without a budget.
+    ``adapter`` answers in place of the engine's own; in the key stands what it is, not where (``Adapter.at(PATH)``).
     """
 
     prompt: str | None = None
@@ -49,17 +57,34 @@ class Request:
     attempt: int = 0
     template_kwargs: dict[str, Any] = field(default_factory=dict)
     answer: dict[str, Any] | None = None
+    thinking_budget: int | None = None
+    adapter: Adapter | None = None
 
     def __post_init__(self) -> None:
         if (self.prompt is None) == (self.messages is None):
             raise ValueError("a request has either a prompt or messages")
         if self.answer is not None and self.messages is None:
             raise ValueError("an answer follows messages, not a prompt")
+        if self.thinking_budget is not None and self.thinking_budget < 1:
+            raise ValueError(f"a thinking budget is at least 1 token, not {self.thinking_budget}")
 
     def key(self, engine_identity: str) -> str:
         """SHA-256 (hex) over everything that can change the answer."""
-        content = json.dumps([engine_identity, asdict(self)], ensure_ascii=True, sort_keys=True)
+        fields = asdict(self)
+        if self.adapter is not None:
+            fields["adapter"] = self.adapter.identity
+        for name in _LATER_FIELDS:
+            if fields[name] is None:  # keys from before there was such a field stay what they were
+                del fields[name]
+        content = json.dumps([engine_identity, fields], ensure_ascii=True, sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
+
+    def draw_key(self) -> str:
+        """What the random draws start from: the question alone, neither the model nor how far it may think.
+
+        So checkpoints are compared on the same draws, and a budget that is not reached changes nothing.
+        """
+        return replace(self, thinking_budget=None, adapter=None).key("")
 
 
 @dataclass(frozen=True)
@@ -70,6 +95,7 @@ class Completion:
     ``opened_by_prompt``: the rendered prompt ended with an open ``<think>``, so the text begins inside the chain.
     ``logprob`` is the natural logarithm of the probability of the request's ``answer``, all ``completion_tokens`` of
     it together, with the token that ends the turn; None where text was generated.
+    ``thinking_cut`` says how a chain over its budget was closed, at a line break or abruptly; None: it was not.
     ``error`` is a short reason when ``finish_reason`` is ``error`` (``text`` is then empty).
     """
 
@@ -81,6 +107,7 @@ class Completion:
     opened_by_prompt: bool = False
     logprob: float | None = None
     error: str | None = None
+    thinking_cut: ThinkingCut | None = None
 
 
 class Engine(Protocol):

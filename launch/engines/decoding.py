@@ -94,6 +94,10 @@ class Decoder:
         self._takes_positions = "position_ids" in parameters
         self._takes_logits_to_keep = "logits_to_keep" in parameters
 
+    def forget_prefix(self) -> None:
+        """Another adapter reads the same prompts in another way: what was read is of no use."""
+        self._prefix = None
+
     @torch.inference_mode()
     def _forward(self, tokens: Tensor, mask: Tensor, positions: Tensor, cache: Any) -> Tensor:
         """The logits (n, vocabulary) that follow ``tokens`` (n, length); fills the cache."""

@@ -2,40 +2,53 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
+from launch.engines.adapters import LOAD_ERRORS, Adapters, cannot_load
 from launch.engines.base import Completion, Request
+from launch.engines.budget import BudgetWatch, Chain, cut_chain
 from launch.engines.config import EngineConfig
 from launch.engines.decoding import Decoder, Row
+from launch.engines.identity import Adapter, base_and_adapter, identity_of, read_template, template_identity
+from launch.engines.prompts import hidden_tokens
 from launch.errors import InputError
 from launch.hybrid import prepare_hybrid
-from launch.thinking import CLOSE, OPEN, ends_open
+from launch.thinking import ends_open
 
 # So many batches of requests are read ahead and sorted by length, longest first.
 _WINDOW_BATCHES = 16
 _DTYPES = ("auto", "float32", "bfloat16", "float16")
-_LOAD_ERRORS = (OSError, ValueError, RuntimeError, KeyError, TypeError, ImportError, AttributeError, SafetensorError)
-_WHOLE_FILE_BYTES = 64 * 2**20
-_SAMPLES, _SAMPLE_BYTES = 32, 2**18
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A row's request: its key and stop strings, whether its prompt opened a chain, and the chain that was cut."""
+
+    key: str
+    opened: bool
+    stops: tuple[str, ...]
+    budget: int | None
+    adapter: Adapter | None
+    prompt_tokens: int
+    chain: Chain | None = None
 
 
 class HfEngine:
     """A causal language model in this process, loaded when the first request arrives.
 
     ``identity`` holds the model's name and revision, for a local folder its name and a fingerprint of its files (so a
-    checkpoint that was trained on is another model), the adapter likewise, and the dtype.
+    checkpoint that was trained on is another model), the adapter likewise, and the dtype. A request's own adapter is
+    loaded when it is first named and stays in memory; its requests are decoded together, with the tokenizer and the
+    chat template of the engine.
 
     Raises:
         InputError: there is no such model or adapter, or a value in the configuration makes no sense.
@@ -49,13 +62,13 @@ class HfEngine:
         if config.batch_size < 1:
             raise InputError(f"batch_size must be at least 1, not {config.batch_size}")
         self._config = config
-        self._model_name, self._adapter = _base_and_adapter(config)
-        parts = [_identity_of(self._model_name, config.revision)]
+        self._model_name, self._adapter = base_and_adapter(config)
+        parts = [identity_of(self._model_name, config.revision)]
         if self._adapter:
-            parts.append(f"adapter={_identity_of(self._adapter, None)}")
-        self._template = _read_template(config.chat_template)
+            parts.append(f"adapter={identity_of(self._adapter, None)}")
+        self._template = read_template(config.chat_template)
         if self._template is not None:
-            parts.append(f"template={hashlib.sha256(self._template.encode()).hexdigest()[:16]}")
+            parts.append(template_identity(self._template))
         self.identity = " ".join(["hf", *parts, f"dtype={config.dtype}"])
         self._model: Any = None
         self._tokenizer: Any = None
@@ -65,7 +78,7 @@ class HfEngine:
         """Answer requests as they finish; see ``Engine``. Sampled completions depend on the request, not on its batch.
 
         Raises:
-            InputError: the model turns out not to be loadable.
+            InputError: the model or a request's adapter turns out not to be loadable.
         """
         for is_given, group in groupby(requests, lambda request: request.answer is not None):
             if is_given:
@@ -84,7 +97,7 @@ class HfEngine:
         failed: deque[Completion] = deque()
         exhausted = False
 
-        def take(count: int) -> list[Row]:
+        def fill() -> None:
             nonlocal exhausted
             while not window and not exhausted and len(failed) < self._window_size:
                 chunk = list(islice(source, self._window_size))
@@ -96,17 +109,32 @@ class HfEngine:
                     else:
                         failed.append(row)
                 window.sort(key=lambda row: len(row.prompt))
-            taken = window[-count:][::-1]
-            del window[-count:]
-            return taken
+
+        def take(count: int) -> list[Row]:
+            fill()
+            fitting = [at for at, row in enumerate(window) if row.id.adapter == self._adapters.active]
+            return [window.pop(at) for at in reversed(fitting[-count:])]
 
         while not exhausted or window:
+            fill()
+            if window:
+                self._use(window[-1].id.adapter)
+            # One adapter at a time: its rows of the window, and of the next ones as long as no other is waiting.
             for row in decoder.run(take):
                 while failed:
                     yield failed.popleft()
-                yield self._completion(row)
+                answer = self._answer_row(row)
+                if answer is None:
+                    yield self._completion(row)
+                else:
+                    window.append(answer)  # taken next: its completion is nearest to its end
             while failed:
                 yield failed.popleft()
+
+    def _use(self, adapter: Adapter | None) -> None:
+        if self._decoder is not None and adapter != self._adapters.active:
+            self._decoder.forget_prefix()
+        self._adapters.use(adapter)
 
     def close(self) -> None:
         """Forget the model and free its memory."""
@@ -127,8 +155,8 @@ class HfEngine:
         shared: dict[str, Any] = {"trust_remote_code": config.trust_remote_code}
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(tokenizer_at, revision=revision, **shared)
-        except _LOAD_ERRORS as error:
-            raise InputError(_cannot_load("tokenizer", tokenizer_at, error)) from error
+        except LOAD_ERRORS as error:
+            raise InputError(cannot_load("tokenizer", tokenizer_at, error)) from error
         if self._template is not None:
             self._tokenizer.chat_template = self._template
         if config.device != "cpu" and config.device is not None and not torch.cuda.is_available():
@@ -144,8 +172,8 @@ class HfEngine:
                 **shared,
             )
             model, report = loaded
-        except _LOAD_ERRORS as error:
-            raise InputError(_cannot_load("model", self._model_name, error)) from error
+        except LOAD_ERRORS as error:
+            raise InputError(cannot_load("model", self._model_name, error)) from error
         if report["missing_keys"]:
             names = sorted(report["missing_keys"])
             raise InputError(
@@ -153,11 +181,10 @@ class HfEngine:
                 "would run with random ones; is the checkpoint complete?"
             )
         self._model = prepare_hybrid(model)
-        if self._adapter:
-            self._model = _with_adapter(self._model, self._adapter)
+        self._adapters = Adapters(self._model, self._adapter)
         self._model.eval()
         self._end_tokens = _end_tokens(self._model, self._tokenizer)
-        self._hidden_tokens = _hidden_tokens(self._tokenizer)
+        self._hidden_tokens = hidden_tokens(self._tokenizer)
         self._vocabulary = int(self._model.get_input_embeddings().weight.shape[0])
         self._context = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
         # Padding is masked, so any token of the vocabulary will do.
@@ -188,16 +215,46 @@ class HfEngine:
         # "\n\n".
         special = {stop: added[stop] for stop in sampling.stop if added.get(stop) in self._hidden_tokens}
         stop_texts = tuple(stop for stop in sampling.stop if stop and stop not in special)
+        opened = ends_open(prompt)
+        tests: list[Callable[[list[int]], bool]] = []
+        if stop_texts:
+            tests.append(self._stop_test(stop_texts))
+        if request.thinking_budget is not None:
+            tests.append(BudgetWatch(self._text, opened, request.thinking_budget))
         return Row(
-            id=(key, ends_open(prompt), stop_texts),
+            id=_Asked(key, opened, stop_texts, request.thinking_budget, request.adapter, len(ids)),
             prompt=ids,
             max_new_tokens=room,
             end_tokens=self._end_tokens | set(special.values()),
             temperature=max(0.0, sampling.temperature),
             top_p=sampling.top_p,
             # The same draws for every model, so that two checkpoints can be compared with less noise.
-            seed=int(request.key("")[:12], 16),
-            stopped=self._stop_test(stop_texts) if stop_texts else None,
+            seed=int(request.draw_key()[:12], 16),
+            stopped=_any_of(tests),
+        )
+
+    def _answer_row(self, row: Row) -> Row | None:
+        """What asks for the answer after this row's chain, where that was cut at its budget; the second request."""
+        asked: _Asked = row.id
+        if row.finish_reason == "error" or asked.chain is not None:
+            return None
+        chain = cut_chain(row.generated, self._text, asked.opened, asked.budget)
+        if chain is None or any(stop in chain.text for stop in asked.stops):
+            return None
+        closing = self._tokenizer(chain.closing, add_special_tokens=False)["input_ids"]
+        room = row.max_new_tokens - len(chain.tokens) - len(closing)
+        if room < 1:
+            row.finish_reason = "length"
+            return None
+        return replace(
+            row,
+            id=replace(asked, chain=chain),
+            prompt=[*row.prompt, *chain.tokens, *closing],
+            max_new_tokens=room,
+            seed=row.seed + 1,
+            stopped=self._stop_test(asked.stops) if asked.stops else None,
+            generated=[],
+            finish_reason=None,
         )
 
     def _render(self, request: Request) -> tuple[str, list[int]]:
@@ -217,6 +274,7 @@ class HfEngine:
         """How likely the request's answer is, read in one pass."""
         if self._decoder is None:
             self._load()
+        self._use(request.adapter)
         key = request.key(self.identity)
         try:
             prompt, ids = self._render(request)
@@ -256,117 +314,34 @@ class HfEngine:
         return str(self._tokenizer.decode(shown, skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
     def _completion(self, row: Row) -> Completion:
-        key, opened, stops = row.id
+        asked: _Asked = row.id
         if row.finish_reason == "error" or row.finish_reason is None:
-            return _failed(key, row.error or "decoding ended without a result")
+            return _failed(asked.key, row.error or "decoding ended without a result")
         text = self._text(row.generated)
-        cut = min((position for stop in stops if (position := text.find(stop)) != -1), default=len(text))
+        text = text[: min((at for stop in asked.stops if (at := text.find(stop)) != -1), default=len(text))]
+        chain = asked.chain
         return Completion(
-            key=key,
-            text=text[:cut],
+            key=asked.key,
+            text=text if chain is None else chain.text + chain.closing + text,
             finish_reason=row.finish_reason,
-            prompt_tokens=len(row.prompt),
-            completion_tokens=len(row.generated),
-            opened_by_prompt=opened,
+            prompt_tokens=asked.prompt_tokens,
+            completion_tokens=len(row.generated) + (0 if chain is None else len(chain.tokens)),
+            opened_by_prompt=asked.opened,
+            thinking_cut=None if chain is None else chain.how,
         )
+
+
+def _any_of(tests: list[Callable[[list[int]], bool]]) -> Callable[[list[int]], bool] | None:
+    if len(tests) < 2:
+        return tests[0] if tests else None
+    return lambda generated: any(test(generated) for test in tests)
 
 
 def _failed(key: str, reason: str) -> Completion:
     return Completion(key, "", "error", error=" ".join(reason.split())[:500])
 
 
-def _base_and_adapter(config: EngineConfig) -> tuple[str, str | None]:
-    """Name or folder of the model and of the adapter; a model folder that holds only an adapter names its base."""
-    folder = _folder(config.model, "model")
-    adapter = config.adapter
-    if adapter and (at := _folder(adapter, "adapter")) and not (at / "adapter_config.json").is_file():
-        raise InputError(f"the adapter folder {adapter} holds no adapter_config.json")
-    if folder is None or (folder / "config.json").is_file():
-        return config.model, adapter
-    if adapter or not (folder / "adapter_config.json").is_file():
-        raise InputError(f"the model folder {config.model} holds no config.json; is it a checkpoint?")
-    try:
-        base = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise InputError(f"{folder / 'adapter_config.json'} does not name the base model of the adapter") from error
-    _folder(str(base), f"base model of the adapter {config.model}: the model")
-    return str(base), config.model
-
-
-def _read_template(path: str | None) -> str | None:
-    if path is None:
-        return None
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"the engine's chat_template {path} cannot be read: {reason}") from error
-
-
-def _folder(name: str, what: str) -> Path | None:
-    """The local folder of that name; None for a name on the hub."""
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return path
-    is_path = path.is_absolute() or name.startswith((".", "~")) or name.endswith(os.sep) or name.count("/") != 1
-    if path.exists() or (is_path and "/" in name):
-        raise InputError(f"the {what} folder {name} does not exist" if not path.exists() else f"{name} is no folder")
-    return None
-
-
-def _identity_of(name: str, revision: str | None) -> str:
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return f"{path.resolve().name}#{fingerprint(path)}"
-    return f"{name}@{revision or 'main'}"
-
-
-def fingerprint(folder: Path) -> str:
-    """Sixteen hex digits over a model folder: every file that shapes answers, by name, size and content.
-
-    Of a file over 64 MiB, samples spread over it are read: training changes every tensor, so they change too.
-    """
-    digest = hashlib.sha256()
-    shaping = (".json", ".jinja", ".safetensors", ".bin", ".model", ".txt", ".py", ".gguf")
-    state = ("trainer_state.json", "optimizer.bin", "scheduler.bin", "training_args.bin")
-    for path in sorted(folder.iterdir()):
-        if not path.is_file() or path.suffix not in shaping or path.name in state:
-            continue
-        size = path.stat().st_size
-        digest.update(f"{path.name}\0{size}\0".encode())
-        with path.open("rb") as file:
-            if size <= _WHOLE_FILE_BYTES:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-                continue
-            for sample in range(_SAMPLES):
-                file.seek(sample * (size - _SAMPLE_BYTES) // (_SAMPLES - 1))
-                digest.update(file.read(_SAMPLE_BYTES))
-    return digest.hexdigest()[:16]
-
-
-def _with_adapter(model: Any, adapter: str) -> Any:
-    from peft import PeftModel
-
-    try:
-        return PeftModel.from_pretrained(model, adapter)
-    except _LOAD_ERRORS as error:
-        raise InputError(_cannot_load("adapter", adapter, error)) from error
-
-
-def _cannot_load(what: str, name: str, error: Exception) -> str:
-    reason = " ".join(str(error).split())[:300]
-    place = "" if Path(name).is_dir() else " (no local folder of that name, and the hub did not give it)"
-    return f"the {what} '{name}' cannot be loaded{place}: {reason}"
-
-
 def _end_tokens(model: Any, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     of_model = model.generation_config.eos_token_id if model.generation_config is not None else None
     of_model = [of_model] if isinstance(of_model, int) else (of_model or [])
     return frozenset(token for token in (*of_model, tokenizer.eos_token_id) if isinstance(token, int))
-
-
-def _hidden_tokens(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
-    """Special tokens, which a reader of the text should not see; the tags of the chain are seen."""
-    special = {token for token, content in tokenizer.added_tokens_decoder.items() if content.special}
-    shown = {tokenizer.convert_tokens_to_ids(tag) for tag in (OPEN, CLOSE)}
-    return frozenset((special | set(tokenizer.all_special_ids)) - shown)

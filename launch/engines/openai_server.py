@@ -12,6 +12,7 @@ import json
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from time import time
 from typing import Any
@@ -28,8 +29,10 @@ from yarl import URL
 
 from launch.engines.base import Completion, FinishReason, Request
 from launch.engines.config import EngineConfig
+from launch.engines.identity import template_identity
+from launch.engines.prompts import PromptRenderer
 from launch.errors import InputError
-from launch.thinking import CLOSE, OPEN, ends_open
+from launch.thinking import CLOSE, GRACE_TOKENS, OPEN, budget_cut, closed_chain, ends_open
 
 _MAX_BODY_BYTES = 16 * 2**20
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.25, 30.0
@@ -62,7 +65,11 @@ class OpenAIServerEngine:
     ``identity`` holds the model's served name and the revision, not the address: a server that moves is the same
     model. The key is read from the environment and appears in no message. A request's ``template_kwargs`` are sent as
     ``chat_template_kwargs``. A chain that the server returns apart (``reasoning_content`` or ``reasoning``) is put
-    back in front of the text between ``<think>`` and ``</think>``.
+    back in front of the text between ``<think>`` and ``</think>``. Whether the server's chat template opened the chain
+    is known where the configuration names the tokenizer; else no chat completion is ``opened_by_prompt``.
+
+    A request with a thinking budget is rendered here, with the tokenizer named in the configuration, and goes to
+    ``/completions``: once for the chain, with room for the budget and its grace, and once more for what comes after.
 
     Raises:
         InputError: address, key or a number is missing or makes no sense.
@@ -91,9 +98,24 @@ class OpenAIServerEngine:
             raise InputError(f"the environment variable {config.api_key_env}, named by 'api_key_env', is not set")
         self._config = config
         self.identity = f"openai_server {config.model}@{config.revision or 'main'}"
+        self._renderer: PromptRenderer | None = None
+        if config.tokenizer is not None:
+            self._renderer = PromptRenderer(
+                config.tokenizer,
+                chat_template=config.chat_template,
+                # A commit of the served weights; a tokenizer in a folder of its own has none.
+                revision=config.revision if config.tokenizer == config.model else None,
+                remote_code=config.trust_remote_code,
+            )
+            if self._renderer.template is not None:
+                self.identity += f" {template_identity(self._renderer.template)}"
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        """Answer requests as they finish; at most ``concurrency`` are taken from the iterable ahead of the answers."""
+        """Answer requests as they finish; at most ``concurrency`` are taken from the iterable ahead of the answers.
+
+        Raises:
+            InputError: a request has a thinking budget, and there is no tokenizer to render it with.
+        """
         source = iter(requests)
         arrived: deque[Completion] = deque()
         tasks: set[asyncio.Task[None]] = set()
@@ -110,6 +132,8 @@ class OpenAIServerEngine:
                 news.clear()
 
             def start(request: Request) -> None:
+                if request.thinking_budget is not None or self._renderer is not None:
+                    self._load_renderer()
                 task = runner.get_loop().create_task(answer(request))
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
@@ -129,6 +153,14 @@ class OpenAIServerEngine:
             finally:
                 runner.run(_disconnect(session, list(tasks)))
 
+    def _load_renderer(self) -> None:
+        if self._renderer is None:
+            raise InputError(
+                "a thinking budget behind a server needs the engine's key 'tokenizer': the hub name or folder of the "
+                "served model's tokenizer, to render the prompt that the server continues"
+            )
+        self._renderer.load()
+
     def close(self) -> None:
         """Nothing to release: connections live only while ``generate`` runs."""
 
@@ -143,37 +175,97 @@ class OpenAIServerEngine:
     async def _answer(self, session: aiohttp.ClientSession, request: Request) -> Completion:
         """One request with all its attempts; never raises."""
         key = request.key(self.identity)
-        attempts = AsyncRetrying(
-            retry=retry_if_exception_type(_PassingError),
-            stop=stop_after_attempt(self._config.max_retries + 1),
-            wait=_wait,
-            reraise=True,
-        )
         if request.answer is not None:
             return Completion(key, "", "error", error="a server only generates; likelihoods need an engine of kind hf")
-        last = "no answer"
+        if request.adapter is not None:
+            reason = "the server knows its adapters by model names; adapters of single requests need another engine"
+            return Completion(key, "", "error", error=reason)
+        faults = ["no answer"]
         try:
             async with asyncio.timeout(self._config.deadline_s):
-                async for attempt in attempts:
-                    with attempt:
-                        try:
-                            body = await self._post(session, request)
-                            return _completion(key, request, body)
-                        except _PassingError as error:
-                            last = str(error)
-                            raise
+                if request.thinking_budget is None:
+                    completion = _completion(key, request, await self._ask(session, request, faults))
+                    return self._with_opening(completion, request)
+                return await self._think(session, key, request, faults)
         except TimeoutError:
-            last = f"no answer within {self._config.deadline_s:g} s; the last attempt: {last}"
+            last = f"no answer within {self._config.deadline_s:g} s; the last attempt: {faults[-1]}"
         except _PassingError as error:
             last = f"{error} ({self._config.max_retries + 1} attempts)"
         except Exception as error:  # a message may hold anything, also what JSON cannot
             last = str(error) if isinstance(error, _RefusedError) else f"{type(error).__name__}: {error}"
         return Completion(key, "", "error", error=self._without_key(" ".join(last.split()))[:500])
 
-    async def _post(self, session: aiohttp.ClientSession, request: Request) -> dict[str, Any]:
-        """One attempt: the decoded body of a successful answer."""
+    def _with_opening(self, completion: Completion, request: Request) -> Completion:
+        """With the tokenizer at hand it is known whether the chat template opened the chain, which no server says."""
+        if self._renderer is None or request.messages is None or completion.text.startswith(OPEN):
+            return completion
+        return replace(completion, opened_by_prompt=ends_open(self._renderer.prompt(request)))
+
+    async def _think(
+        self, session: aiohttp.ClientSession, key: str, request: Request, faults: list[str]
+    ) -> Completion:
+        """Both requests of one with a thinking budget: its chain, then what follows the closed chain."""
+        renderer, budget, most = self._renderer, request.thinking_budget, request.sampling.max_new_tokens
+        assert renderer is not None
+        assert budget is not None
+        prompt, limit = renderer.prompt(request), min(most, budget + GRACE_TOKENS)
+        extra = {"skip_special_tokens": False} if renderer.hides_tags else {}
+
+        async def ask(text: str, room: int) -> Completion:
+            part = replace(
+                request, prompt=text, messages=None, sampling=replace(request.sampling, max_new_tokens=room)
+            )
+            return _completion(key, part, await self._ask(session, part, faults, extra))
+
+        first = await ask(prompt, limit)
+        cut_off = first.finish_reason == "length"
+        within = renderer.characters(first.text, budget)
+        exhausted = cut_off and limit == budget + GRACE_TOKENS
+        cut = budget_cut(first.text, first.opened_by_prompt, within=within, exhausted=exhausted)
+        if cut is None and (not cut_off or limit == most):
+            return first
+        kept, begun, used = first.text, first.text, limit  # without a cut, it is the answer that goes on
+        if cut is not None:
+            kept = first.text[: cut[0]]
+            begun, used = closed_chain(kept), renderer.tokens(kept)
+        if used >= most:
+            return replace(first, finish_reason="length")
+        second = await ask(prompt + begun, most - used)
+        return replace(
+            first,
+            text=begun + second.text,
+            finish_reason=second.finish_reason,
+            completion_tokens=used + second.completion_tokens,
+            thinking_cut=None if cut is None else cut[1],
+        )
+
+    async def _ask(
+        self,
+        session: aiohttp.ClientSession,
+        request: Request,
+        faults: list[str],
+        extra: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """The body of a successful answer, after some attempts; what went wrong is added to ``faults``."""
+        attempts = AsyncRetrying(
+            retry=retry_if_exception_type(_PassingError),
+            stop=stop_after_attempt(self._config.max_retries + 1),
+            wait=_wait,
+            reraise=True,
+        )
+        payload = _payload(self._config.model, request) | (extra or {})
         path = "chat/completions" if request.messages is not None else "completions"
-        payload = _payload(self._config.model, request)
+        async for attempt in attempts:
+            with attempt:
+                try:
+                    return await self._post(session, path, payload)
+                except _PassingError as error:
+                    faults.append(str(error))
+                    raise
+        raise AssertionError("the last attempt raises")
+
+    async def _post(self, session: aiohttp.ClientSession, path: str, payload: dict[str, Any]) -> dict[str, Any]:
+        """One attempt: the decoded body of a successful answer."""
         try:
             async with session.post(self._url / path, json=payload, allow_redirects=False) as response:
                 body = await _read(response)
@@ -241,7 +333,7 @@ def _payload(model: str, request: Request) -> dict[str, Any]:
         "temperature": sampling.temperature,
         "max_tokens": sampling.max_new_tokens,
         # Another attempt is another draw; the key holds both seed and attempt.
-        "seed": int(request.key("")[:7], 16),
+        "seed": int(request.draw_key()[:7], 16),
     }
     if sampling.temperature > 0:
         payload["top_p"] = sampling.top_p

@@ -5,16 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from data_prep.command import CommandTranslator, mask, unmask
+from data_prep.config import BuildConfig, build_hash, flat_recipe
 from data_prep.llm import EngineTranslator, translation_request
 from data_prep.memory import MemoryEntry, memory_table, read_memory
 from data_prep.translators import Attempt, MemoryTranslator, TranslatorConfig, Unit, open_translator
 from launch.engines.base import Completion, FinishReason, Request
+from launch.engines.config import EngineConfig
 from launch.engines.store import CompletionStore
 from launch.errors import InputError
 
@@ -192,6 +195,52 @@ class ScriptedEngine:
 
     def close(self) -> None:
         pass
+
+
+def adapter(folder: Path, content: str) -> Path:
+    folder.mkdir()
+    (folder / "adapter_config.json").write_text(content, encoding="utf-8")
+    return folder
+
+
+def test_every_target_language_is_asked_of_its_own_adapter(tmp_path: Path) -> None:
+    config = TranslatorConfig(kind="engine", adapters={"fr": str(adapter(tmp_path / "fr", "{}"))})
+    engine = ScriptedEngine(lambda request: ("〘x〙", "stop"))
+    translator = EngineTranslator(config, engine, CompletionStore(tmp_path / "store"))
+    for language in ("fr", "de", "fr"):
+        assert translator.translate([Unit("Yes.")], "en", language, 0)[0].text == "x"
+    assert [request.adapter and request.adapter.path for request in engine.asked] == [str(tmp_path / "fr"), None]
+    assert translator.name.startswith("scripted fr=fr#"), "rows say which adapter made them"
+
+    (tmp_path / "fr" / "adapter_config.json").write_text('{"r": 8}', encoding="utf-8")
+    trained_on = EngineTranslator(config, engine, CompletionStore(tmp_path / "store"))
+    assert trained_on.name != translator.name
+    trained_on.translate([Unit("Yes.")], "en", "fr", 0)
+    assert len(engine.asked) == 3, "another content of the folder is another adapter, and is asked again"
+
+
+def test_a_started_build_without_adapters_is_still_the_same_build() -> None:
+    plain, adapted = BuildConfig(), BuildConfig(translator=TranslatorConfig(adapters={"fr": "org/fr"}))
+    assert not [name for name in flat_recipe(plain) if "adapters" in name or "tokenizer" in name or "lora" in name]
+    assert build_hash(adapted) != build_hash(plain)
+
+
+@pytest.mark.parametrize(
+    ("adapters", "kind", "message"),
+    [
+        ({"fr": "./nowhere"}, "hf", "nowhere does not exist"),
+        ({"fr": "EMPTY"}, "hf", "holds no adapter_config.json"),
+        ({"xx": "EMPTY"}, "hf", "xx"),
+        ({"fr": "EMPTY"}, "openai_server", "needs an engine that runs the model in this process"),
+    ],
+)
+def test_adapters_that_cannot_be_used_are_named(
+    tmp_path: Path, adapters: dict[str, str], kind: Any, message: str
+) -> None:
+    places = {language: str(tmp_path) if name == "EMPTY" else name for language, name in adapters.items()}
+    config = TranslatorConfig(kind="engine", adapters=places, engine=EngineConfig(kind=kind))
+    with pytest.raises(ValueError, match=message):
+        EngineTranslator(config, ScriptedEngine(lambda request: ("", "stop")), CompletionStore(tmp_path / "store"))
 
 
 def turns(request: Request) -> list[str]:

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from eval.__main__ import main
+
 
 def program(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -43,6 +45,27 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     LlamaForCausalLM(config).save_pretrained(folder)
     return folder
+
+
+def test_a_thinking_budget_reaches_the_model_the_generations_and_the_report(
+    checkpoint: Path, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("launch.engines.budget.GRACE_TOKENS", 4)
+    content = yaml.safe_load(recipe.read_text(encoding="utf-8")) | {"engine": {"kind": "hf", "dtype": "float32"}}
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    run = ["run", "--config", str(tmp_path / "recipe.yaml"), "--model", str(checkpoint), "--languages", "[fr]"]
+    run += ["--limit_per_language", "3", "--sampling.max_new_tokens", "30", "--output_dir", str(tmp_path / "run")]
+    main([*run, "--thinking_budget", "6"])
+    report = json.loads((tmp_path / "run" / "report.json").read_text(encoding="utf-8"))
+    assert report["thinking_states"]["apples"]["fr"] == {"closed": 3}, "without a budget they are never closed"
+    assert report["metrics"]["apples"]["fr"]["budget_cut_rate"]["value"] == 1
+    assert "budget_cut_rate" not in report["metrics"]["apples_translated"]["fr"], "that task does not think"
+    made = (tmp_path / "run" / "generations" / "apples.fr.jsonl").read_text(encoding="utf-8").splitlines()
+    assert {json.loads(line)["thinking_cut"] for line in made} <= {"newline", "abrupt"}
+    main(run)
+    report = json.loads((tmp_path / "run" / "report.json").read_text(encoding="utf-8"))
+    assert report["thinking_states"]["apples"]["fr"] == {"unclosed": 3}, "another budget is another question"
+    assert report["metrics"]["apples"]["fr"]["budget_cut_rate"]["value"] is None
 
 
 @pytest.mark.slow

@@ -104,6 +104,14 @@ def test_a_request_that_failed_is_a_wrong_answer_and_says_nothing_else() -> None
     assert score_answer(generation, TASK)["method"] == "error"
 
 
+def test_chains_cut_at_their_budget_are_a_share_where_there_is_a_budget() -> None:
+    limited = replace(TASK, thinking_budget=10)
+    assert "budget_cut_rate" not in observed(GENERATION)
+    assert observed(GENERATION, limited)["budget_cut_rate"] == 0
+    cut = observed(replace(GENERATION, thinking_cut="newline"), limited)
+    assert (cut["budget_cut_rate"], cut["accuracy_if_finished"], cut["closed_rate"]) == (1, 1, 1)
+
+
 def test_without_thinking_no_chain_is_expected() -> None:
     found = observed(replace(GENERATION, completion=RIGHT), replace(TASK, thinking=False))
     assert not {"chain_in_english", "closed_rate"} & set(found)

@@ -69,6 +69,8 @@ def test_an_unknown_task_is_answered_with_the_nearest_name() -> None:
         ({"languages": []}, "languages: name at least one"),
         ({"kind": "essay"}, "kind"),
         ({"limit_per_language": 0}, "limit_per_language: must be at least 1"),
+        ({"thinking_budget": 0}, "thinking_budget: must be at least 1"),
+        ({"thinking_budget": 9, "thinking": False}, "thinking_budget: only a task that generates with thinking"),
         ({"prompt": {"user": "{{ txt }}"}}, "'txt' is undefined"),
         ({"prompt": {"user": "{{ text"}}, "template cannot be filled"),
         ({"prompt": {"user": "{{ instruction }} {{ text }}", "instructions": {"en": "Answer."}}}, "language 'fr'"),

@@ -1,7 +1,8 @@
 """A server that speaks the OpenAI protocol and misbehaves as the prompt asks; run as a process of its own.
 
 It prints its port, then answers. The prompt (or the last message) is ``fault:count:text``: the first ``count`` times
-the fault, afterwards ``text``. ``GET /log`` lists what was asked, in order, with the headers.
+the fault, afterwards ``text``; a text with ``<think>`` is continued. ``GET /log`` lists what was asked, in order, with
+the headers.
 """
 
 from __future__ import annotations
@@ -36,6 +37,17 @@ def answer(payload: dict[str, Any], text: str) -> dict[str, Any]:
     else:
         choice["text"] = text
     return {"choices": [choice], "usage": {"prompt_tokens": 7, "completion_tokens": 3}}
+
+
+def think(payload: dict[str, Any], text: str) -> dict[str, Any]:
+    """Continue a prompt ``chain|answer<think>…`` as a model would whose tokens are characters; / is a line break."""
+    question, _, written = text.partition("<think>\n")
+    chain, _, solution = question.partition("|")
+    whole = f"{chain}</think>{solution}".replace("/", "\n").replace("<\nthink>", "</think>")
+    rest = whole[len(written) :] if whole.startswith(written) else solution
+    made = rest[: payload["max_tokens"]]
+    usage = {"prompt_tokens": len(text) - len(written), "completion_tokens": len(made)}
+    return {"choices": [{"text": made, "finish_reason": "length" if made != rest else "stop"}], "usage": usage}
 
 
 async def misbehave(request: web.Request, fault: str) -> web.StreamResponse:
@@ -83,7 +95,7 @@ async def complete(request: web.Request) -> web.StreamResponse:
         if SEEN[prompt] <= int(count):
             return await misbehave(request, fault)
         await asyncio.sleep(0.01)
-        return web.json_response(answer(payload, text))
+        return web.json_response((think if "<think>" in text else answer)(payload, text))
     finally:
         IN_FLIGHT["now"] -= 1
 

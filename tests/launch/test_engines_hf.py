@@ -21,7 +21,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from launch.engines import Completion, EngineConfig, Request, Sampling, open_engine
+from launch.engines import Adapter, Completion, EngineConfig, Request, Sampling, open_engine
 from launch.engines.decoding import Decoder, Row, choose_tokens
 from launch.errors import InputError
 from launch.hybrid import prepare_hybrid
@@ -318,6 +318,84 @@ def test_prompt_that_ends_with_an_open_chain_is_marked(hybrid: Path) -> None:
     assert completions[0].prompt_tokens == len(AutoTokenizer.from_pretrained(hybrid)(rendered)["input_ids"])
 
 
+def thoughts(count: int, budget: int | None = None, **sampling: Any) -> list[Request]:
+    """Prompts that open a chain, of many lengths."""
+    return [
+        Request(
+            prompt=f"{'why ' * (number % 5)}{number}<think>\n", thinking_budget=budget, sampling=Sampling(**sampling)
+        )
+        for number in range(count)
+    ]
+
+
+def test_chain_over_its_budget_is_closed_and_the_answer_goes_on_from_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("launch.engines.budget.GRACE_TOKENS", 6)
+    requests = thoughts(7, budget=10, max_new_tokens=40)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    completions = answers(engine(folder, batch_size=3), requests)
+    cut = 0
+    for request, completion, free in zip(
+        requests, completions, references(folder, [replace(r, thinking_budget=None) for r in requests]), strict=True
+    ):
+        if completion.thinking_cut != "abrupt":
+            continue
+        cut += 1
+        closing = tokenizer("\n</think>")["input_ids"]
+        prompt = [*tokenizer(request.prompt)["input_ids"], *free[:16], *closing]
+        model = prepare_hybrid(AutoModelForCausalLM.from_pretrained(folder).eval())
+        ids = torch.tensor([prompt])
+        room = 40 - 16 - len(closing)
+        out = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=room, do_sample=False)
+        expected = [token for token in out[0, len(prompt) :].tolist() if token != 2]
+        text = tokenizer.decode([token for token in [*free[:16], *closing, *expected] if token > 2])
+        assert completion.text == text
+        assert completion.completion_tokens == 16 + len(expected)
+        assert completion.prompt_tokens == len(tokenizer(request.prompt)["input_ids"])
+    assert cut, "without a cut chain this test shows nothing"
+
+
+def test_chains_are_cut_where_the_rule_says_and_short_ones_are_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Near-uniform draws over bytes: line breaks and closing tags come now and then, at the same places as freely."""
+    monkeypatch.setattr("launch.engines.budget.GRACE_TOKENS", 60)
+    save_model(tmp_path, "llama")
+    drawing = {"max_new_tokens": 120, "temperature": 50.0}
+    loaded = engine(tmp_path, batch_size=1)  # in a batch, rounding decides between draws so close
+    free = answers(loaded, thoughts(30, **drawing))
+    completions = answers(loaded, thoughts(30, budget=40, **drawing))
+    encode = loaded._tokenizer
+    seen = set()
+    for before, after in zip(free, completions, strict=True):
+        seen.add(after.thinking_cut)
+        if after.thinking_cut is None:
+            assert replace(after, key=before.key) == before, "a budget that does not cut changes nothing"
+            continue
+        chain = after.text[: after.text.index("</think>")]
+        if after.thinking_cut == "abrupt":
+            chain = chain.removesuffix("\n")
+            assert "\n" not in chain[-30:]
+        else:
+            assert chain.endswith("\n")
+        assert before.text.startswith(chain.rstrip("\ufffd")), (
+            "what is kept is what the model would have written without a budget"
+        )
+        assert after.completion_tokens <= 120
+        assert len(encode(chain, add_special_tokens=False)["input_ids"]) >= 35
+    assert seen == {None, "newline", "abrupt"}
+
+
+def test_budget_that_leaves_no_room_for_an_answer_ends_at_the_length(hybrid: Path) -> None:
+    completions = answers(engine(hybrid), thoughts(3, budget=10, max_new_tokens=11))
+    assert {completion.thinking_cut for completion in completions} == {None}
+    assert answers(engine(hybrid), thoughts(3, max_new_tokens=11)) == [
+        replace(completion, key=request.key(engine(hybrid).identity))
+        for completion, request in zip(completions, thoughts(3, max_new_tokens=11), strict=True)
+    ]
+
+
 def test_bad_request_becomes_an_error_completion_among_good_ones(hybrid: Path) -> None:
     good = Request(prompt="fine", sampling=Sampling(max_new_tokens=2))
     bad = [
@@ -455,6 +533,67 @@ def test_adapter_changes_answers_and_identity(hybrid: Path, tmp_path: Path, as_m
     completion = answers(with_adapter, [request])[0]
     assert completion.text == with_adapter._text(expected.tolist())
     assert completion.text != answers(plain, [request])[0].text
+
+
+def save_adapter(folder: Path, model: Path, seed: int) -> Path:
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(seed)
+    config = LoraConfig(target_modules=["q_proj", "v_proj", "in_proj"], init_lora_weights=False, r=4)
+    get_peft_model(AutoModelForCausalLM.from_pretrained(model), config).save_pretrained(str(folder))
+    return folder
+
+
+def test_requests_with_adapters_of_their_own_are_answered_as_by_an_engine_with_that_adapter(
+    hybrid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = [save_adapter(tmp_path / name, hybrid, seed) for seed, name in enumerate(("fr", "de"), start=1)]
+    plain = prompts(18)
+    expected = {None: answers(engine(hybrid, batch_size=4), plain)}
+    for place in places:
+        expected[place] = answers(engine(hybrid, batch_size=4, adapter=str(place)), plain)
+    assert len({completions[1].text for completions in expected.values()}) == 3, "each adapter answers in its own way"
+
+    mixed = [
+        (place, number, replace(request, adapter=None if place is None else Adapter.at(str(place))))
+        for number, request in enumerate(plain)
+        for place in (None, *places)
+    ]
+    loaded = engine(hybrid, batch_size=4)
+    used: list[int] = []
+    forward = Decoder._forward
+    monkeypatch.setattr(Decoder, "_forward", lambda self, *rest: (used.append(len(rest[0])), forward(self, *rest))[1])
+    for (place, number, request), completion in zip(
+        mixed, answers(loaded, [request for _, _, request in mixed]), strict=True
+    ):
+        assert completion == replace(expected[place][number], key=request.key(loaded.identity))
+    assert sum(used) / len(used) > 2.5, "requests of one adapter fill the batches although they come mixed"
+
+    with_default = engine(hybrid, batch_size=4, adapter=str(places[0]))
+    other = replace(plain[1], adapter=Adapter.at(str(places[1])))
+    for _ in range(2):
+        found = answers(with_default, [other, plain[1]])
+        assert [completion.text for completion in found] == [expected[places[1]][1].text, expected[places[0]][1].text]
+
+
+def test_adapter_enters_the_key_by_its_content(hybrid: Path, tmp_path: Path) -> None:
+    place = save_adapter(tmp_path / "fr", hybrid, seed=1)
+    shutil.copytree(place, tmp_path / "copy" / "fr")
+    request = Request(prompt="a")
+    key = replace(request, adapter=Adapter.at(str(place))).key("model")
+    assert key != request.key("model")
+    assert replace(request, adapter=Adapter.at(str(tmp_path / "copy" / "fr"))).key("model") == key
+    save_adapter(place, hybrid, seed=2)
+    assert replace(request, adapter=Adapter.at(str(place))).key("model") != key
+    with pytest.raises(InputError, match=r"holds no adapter_config\.json"):
+        Adapter.at(str(tmp_path))
+
+
+def test_adapter_that_does_not_fit_the_model_is_named(hybrid: Path, tmp_path: Path) -> None:
+    place = save_adapter(tmp_path / "fr", hybrid, seed=1)
+    (place / "adapter_config.json").write_text("{}")
+    with pytest.raises(InputError, match=r"adapter '.*fr' cannot be loaded"):
+        answers(engine(hybrid), [Request(prompt="a", adapter=Adapter.at(str(place)))])
 
 
 def test_model_is_not_loaded_when_nothing_is_asked(hybrid: Path, tmp_path: Path) -> None:

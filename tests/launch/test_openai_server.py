@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 from tenacity import RetryCallState, wait_none
+from tokenizers import Tokenizer, models, processors
+from transformers import PreTrainedTokenizerFast
 
 import launch.engines.openai_server as module
 from launch.engines import Completion, EngineConfig, Request, Sampling, open_engine
@@ -191,6 +193,98 @@ def test_text_that_utf_8_cannot_hold_goes_there_and_back(server: str, tmp_path: 
         (given,) = complete(engine(server), [Request(prompt="ok:0:\ud800")], store)
         assert given.text == "\ud800"
         assert store.get(given.key) == given
+
+
+@pytest.fixture
+def tokenizer(tmp_path: Path) -> Path:
+    """A token a character; the text's first token is written by the template and by the tokenizer."""
+    specials = ["<s>", "</think>"]
+    vocabulary = {token: number for number, token in enumerate([*specials, *map(chr, range(10, 127))])}
+    backend = Tokenizer(models.BPE(vocabulary, []))
+    backend.add_special_tokens(specials[:1])
+    backend.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
+    fast = PreTrainedTokenizerFast(tokenizer_object=backend, bos_token="<s>")
+    fast.chat_template = "<s>{{ messages[0].content }}{{ '<think>\n' if enable_thinking }}"
+    fast.save_pretrained(tmp_path / "tokenizer")
+    return tmp_path / "tokenizer"
+
+
+def thinking(text: str, budget: int | None = 20, most: int = 200) -> Request:
+    sampling = Sampling(max_new_tokens=most)
+    return chat(text, thinking_budget=budget, sampling=sampling, template_kwargs={"enable_thinking": True})
+
+
+@pytest.mark.parametrize(
+    ("script", "budget", "most", "text", "finish", "cut", "tokens"),
+    [
+        # Over the budget: the next line break, or thirty tokens later; the answer comes from a second request.
+        ("a line of 23 characters//more|A", 20, 200, "a line of 23 characters\n</think>A", "stop", "newline", 25),
+        ("x" * 70 + "|Answer", 20, 200, "x" * 50 + "\n</think>Answer", "stop", "abrupt", 56),
+        ("x" * 70 + "|Answer", 20, 53, "x" * 50 + "\n</think>Ans", "length", "abrupt", 53),
+        # Within it: as without, also when the answer is longer than the first request may be.
+        ("short|Answer", 20, 200, "short</think>Answer", "stop", None, 19),
+        ("short|" + "Answer " * 10, 20, 200, "short</think>" + "Answer " * 10, "stop", None, 83),
+        ("a line of 24 characters./|A", 20, 200, "a line of 24 characters.\n</think>A", "stop", None, 34),
+        # No room left for an answer.
+        ("x" * 70 + "|Answer", 20, 50, "x" * 50, "length", None, 50),
+        ("x" * 70 + "|Answer", 20, 40, "x" * 40, "length", None, 40),
+    ],
+)  # fmt: skip
+def test_thinking_budget(
+    server: str, tokenizer: Path, monkeypatch: pytest.MonkeyPatch, script: str, budget: int, most: int, text: str,
+    finish: str, cut: str | None, tokens: int,
+) -> None:  # fmt: skip
+    for place in ("launch.thinking", "launch.engines.openai_server"):
+        monkeypatch.setattr(f"{place}.GRACE_TOKENS", 30)
+    loaded = engine(server, tokenizer=str(tokenizer))
+    completion = answers(loaded, thinking(f"none:0:{script}", budget, most))[0]
+    assert (completion.text, completion.finish_reason, completion.thinking_cut) == (text, finish, cut)
+    assert completion.opened_by_prompt
+    assert completion.completion_tokens == tokens
+    assert completion.prompt_tokens == len(f"{script}<think>\n")
+    asked = log_of(server)["log"]
+    assert {entry["path"] for entry in asked} == {"/v1/completions"}
+    assert asked[0]["payload"]["prompt"] == f"none:0:{script}<think>\n", (
+        "rendered here, the first token left to the server"
+    )
+    assert all("skip_special_tokens" not in entry["payload"] for entry in asked)
+    assert sum(entry["payload"]["max_tokens"] for entry in asked) <= most + 30
+
+
+def test_closing_tag_that_is_a_special_token_is_asked_for(server: str, tokenizer: Path) -> None:
+    """A server leaves special tokens out of the text; without its closing tag a chain would seem unclosed."""
+    content = json.loads((tokenizer / "tokenizer.json").read_text())
+    content["added_tokens"].append(content["added_tokens"][0] | {"id": 1, "content": "</think>"})
+    (tokenizer / "tokenizer.json").write_text(json.dumps(content))
+    answers(engine(server, tokenizer=str(tokenizer)), thinking("none:0:chain|A"))
+    assert log_of(server)["log"][0]["payload"]["skip_special_tokens"] is False
+
+
+def test_chain_that_the_template_opened_is_known_with_the_tokenizer(server: str, tokenizer: Path) -> None:
+    opening = thinking("none:0:2 + 2</think>4", budget=None)
+    plain = chat("none:0:4")
+    found = answers(engine(server, tokenizer=str(tokenizer)), opening, plain, thinking("none:0:apart", budget=None))
+    assert [completion.opened_by_prompt for completion in found] == [True, False, False]
+    assert split_thinking(found[0].text, found[0].opened_by_prompt).state == "closed"
+    assert not answers(engine(server), opening)[0].opened_by_prompt
+
+
+def test_tokenizer_that_is_needed_or_not_there_is_named(server: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="needs the engine's key 'tokenizer'"):
+        answers(engine(server), thinking("none:0:chain|A"))
+    with pytest.raises(InputError, match="nowhere does not exist"):
+        engine(server, tokenizer="./nowhere")
+    empty = engine(server, tokenizer=str(tmp_path))
+    with pytest.raises(InputError, match=r"tokenizer .* cannot be loaded"):
+        answers(empty, thinking("none:0:chain|A"))
+
+
+def test_template_of_ones_own_is_another_model_only_where_it_is_used(server: str, tokenizer: Path) -> None:
+    own = tokenizer / "own.jinja"
+    own.write_text("{{ messages[0].content }}<think>\n")
+    plain, with_template = engine(server, tokenizer=str(tokenizer)), {"chat_template": str(own)}
+    assert plain.identity == engine(server).identity == engine(server, **with_template).identity
+    assert engine(server, tokenizer=str(tokenizer), **with_template).identity != plain.identity
 
 
 def test_concurrency_is_used_and_not_exceeded(server: str) -> None:

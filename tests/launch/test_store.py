@@ -307,6 +307,32 @@ def test_requests_that_differ_in_anything_are_different(tmp_path: Path) -> None:
     assert len(engine.asked) == 5
 
 
+@pytest.mark.parametrize(
+    ("request_", "identity", "key"),
+    [
+        (
+            Request(prompt="2+2="),
+            "hf gpt2@main dtype=auto",
+            "227c8cc270094eab2fbdafc43cef9f271fbf0e126cdd608faed9512e655197e7",
+        ),
+        (
+            Request(
+                messages=({"role": "user", "content": "2+2=?"},),
+                sampling=Sampling(temperature=0.6, top_p=0.95, max_new_tokens=64, stop=("\n",), seed=3),
+                attempt=1,
+                template_kwargs={"enable_thinking": True},
+                answer={"role": "assistant", "content": "4"},
+            ),
+            "openai_server m",
+            "0cba5db9c0c31c5f0fca65d8091ca53df3bdbe1cf565590e9e8515f7d4e1fbf7",
+        ),
+    ],
+)
+def test_keys_are_those_of_every_earlier_version(request_: Request, identity: str, key: str) -> None:
+    """Another key would ask again what stores hold; these are fixed for good."""
+    assert request_.key(identity) == key
+
+
 def test_errors_come_through_and_are_asked_again(tmp_path: Path) -> None:
     with CompletionStore(tmp_path) as store:
         reasons = [answer.error for answer in complete(Echo(failing=["b"]), ask("a", "b"), store)]

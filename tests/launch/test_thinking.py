@@ -10,15 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launch.thinking import ends_open, split_thinking
+from launch.thinking import budget_cut, closed_chain, ends_open, split_thinking
 
-CASES = [json.loads(line) for line in (Path(__file__).parent / "cases/thinking.jsonl").read_text("utf-8").splitlines()]
+
+def cases(name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (Path(__file__).parent / "cases" / name).read_text("utf-8").splitlines()]
+
+
 TEXTS = st.lists(st.sampled_from(["<think>", "</think>", "<think", "a", " ", "\n", "é"]) | st.text(max_size=3)).map(
     "".join
 )
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+@pytest.mark.parametrize("case", cases("thinking.jsonl"), ids=lambda case: case["name"])
 def test_case(case: dict[str, Any]) -> None:
     thinking = split_thinking(case["completion"], case["opened"])
     assert (thinking.state, thinking.reasoning, thinking.answer) == (case["state"], case["reasoning"], case["answer"])
@@ -68,3 +72,25 @@ def test_a_long_hostile_text_is_no_trouble() -> None:
 )
 def test_prompt_ends_open(prompt: str, expected: bool) -> None:
     assert ends_open(prompt) is expected
+
+
+@pytest.mark.parametrize("case", cases("thinking_budget.jsonl"), ids=lambda case: case["name"])
+def test_budget_case(case: dict[str, Any]) -> None:
+    cut = budget_cut(case["text"], case["opened"], within=case["within"], exhausted=case["exhausted"])
+    assert (None if cut is None else (case["text"][: cut[0]], cut[1])) == (
+        None if case["kept"] is None else (case["kept"], case["how"])
+    )
+
+
+@given(TEXTS, st.booleans(), st.integers(0, 20), st.booleans())
+def test_a_cut_chain_holds_what_the_budget_allowed_and_is_closed_for_any_text(
+    text: str, opened: bool, within: int, exhausted: bool
+) -> None:
+    cut = budget_cut(text, opened, within=within, exhausted=exhausted)
+    if cut is not None:
+        kept = text[: cut[0]]
+        assert len(kept) >= within
+        assert split_thinking(kept, opened).state == "unclosed"
+        assert kept.count("\n", within) == (1 if cut[1] == "newline" else 0)
+        closed = split_thinking(closed_chain(kept) + "4", opened)
+        assert (closed.state, closed.answer) == ("closed", "4")
