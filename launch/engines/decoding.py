@@ -73,6 +73,36 @@ class _Batch:
     tokens: Tensor
 
 
+class RoomyLayer(DynamicLayer):
+    """Keys and values of one attention layer, with room to grow: the stock layer copies all of them at every token."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rooms: dict[str, tuple[Tensor, Tensor]] = {}  # name → the room and the part of it that is in use
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        """Append keys and values (batch, heads, length, dimension); returns all of them."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        self.keys = self._append("keys", key_states)
+        self.values = self._append("values", value_states)
+        return self.keys, self.values
+
+    def _append(self, name: str, new: Tensor) -> Tensor:
+        old: Tensor = getattr(self, name)
+        length = old.shape[-2] if old.numel() else 0
+        end = length + new.shape[-2]
+        room, used = self._rooms.get(name, (old, None))
+        # Another tensor stands there when rows have left or joined.
+        if used is not old or end > room.shape[-2]:
+            room = new.new_empty(*new.shape[:-2], end + max(32, end // 4), new.shape[-1])
+            if length:
+                room[..., :length, :] = old
+        room[..., length:end, :] = new
+        self._rooms[name] = (room, room[..., :end, :])
+        return self._rooms[name][1]
+
+
 @dataclass
 class _Prefix:
     """The beginning of many prompts, read once: its tokens and its cache for a batch of one."""
@@ -191,7 +221,8 @@ class Decoder:
         """An empty cache. Sliding windows are kept by the mask alone, so that rows can join at any time."""
         cache = DynamicCache(config=self._model.config)
         cache.layers = [
-            DynamicLayer() if type(layer) is DynamicSlidingWindowLayer else layer for layer in cache.layers
+            RoomyLayer() if type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) else layer
+            for layer in cache.layers
         ]
         return cache
 
@@ -211,7 +242,7 @@ class Decoder:
         shared = next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), least)
         shared = min(shared, least - 1)  # every row has something left to read, whose logits give its first token
         cache = self._new_cache()
-        if len(rows) < 2 or shared < _LEAST_SHARED or any(type(layer) is not DynamicLayer for layer in cache.layers):
+        if len(rows) < 2 or shared < _LEAST_SHARED or any(type(layer) is not RoomyLayer for layer in cache.layers):
             return None
         tokens = torch.tensor([first[:shared]], device=self._model.device)
         positions = torch.arange(shared, device=self._model.device)[None]
@@ -303,7 +334,7 @@ def _begins_with(prompt: list[int], prefix: list[int]) -> bool:
 
 def _knows_layers(cache: Any) -> bool:
     """Whether rows can join: the caches of full attention and recurrent layers can be put together."""
-    return all(type(layer) in (DynamicLayer, LinearAttentionLayer, DummyLayer) for layer in cache.layers)
+    return all(type(layer) in (RoomyLayer, LinearAttentionLayer, DummyLayer) for layer in cache.layers)
 
 
 def _join(old: _Batch, new: _Batch) -> _Batch:
