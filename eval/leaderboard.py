@@ -161,6 +161,7 @@ def _table(standing: Standing, runs: Mapping[str, ScoredRun], entries: Sequence[
         "entries": sorted(
             (entry for entry in entries if entry["name"] in standing.ranks), key=lambda e: standing.ranks[e["name"]]
         ),
+        "plotted": "Loss" if standing.kind == "likelihood" else headline.title[:1].upper() + headline.title[1:],
         "plot": plot_by_language({name: report["metrics"][task] for name, report in reports.items()}, standing.kind),
     }
 

@@ -45,17 +45,23 @@ def interval_plot(
         axes.set_xlim(-0.6, len(groups) - 0.4)
         axes.set_ylim(0, top * 1.03 if top is not None else None)
         axes.set_ylabel(label)
-        axes.grid(axis="y", color=LINE, linewidth=0.8)
-        axes.set_axisbelow(True)
-        axes.tick_params(colors=INK, length=0)
-        axes.yaxis.label.set_color(INK)
-        for side, spine in axes.spines.items():
-            spine.set_visible(side == "bottom")
-            spine.set_color(LINE)
+        plain_axes(axes, grid="y")
         if len(series) > 1:
             columns = min(len(series), 4)
             figure.legend(loc="outside lower center", frameon=False, labelcolor=INK, ncols=columns)
         return inline_svg(figure, f"{label} by language")
+
+
+def plain_axes(axes: Any, *, grid: str) -> None:
+    """Nothing but a line at the bottom and a grid along one axis, ``x`` or ``y``."""
+    axes.grid(axis=grid, color=LINE, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=INK, length=0)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.label.set_color(INK)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side == "bottom")
+        spine.set_color(LINE)
 
 
 def inline_svg(figure: Any, label: str) -> Markup:

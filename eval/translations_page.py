@@ -16,7 +16,7 @@ from data_prep.languages import LANGUAGES
 from data_prep.pages import embedded, render_page, shortened
 from data_prep.schema import storable
 from eval.page import LONGEST_TEXT, PAGES, Column
-from eval.plots import COLOURS, INK, LINE, inline_svg
+from eval.plots import COLOURS, INK, inline_svg, plain_axes
 from eval.references import DROPPED, KEPT, Translation
 
 COLUMNS = (
@@ -77,13 +77,7 @@ def distribution_plot(translations: Sequence[Translation]) -> Markup:
         axes.set_ylim(len(languages) - 0.5, -0.5)
         axes.set_xlim(0, 100)
         axes.set_xlabel("sentence chrF++")
-        axes.grid(axis="x", color=LINE, linewidth=0.8)
-        axes.set_axisbelow(True)
-        axes.tick_params(colors=INK, length=0)
-        axes.xaxis.label.set_color(INK)
-        for side, spine in axes.spines.items():
-            spine.set_visible(side == "bottom")
-            spine.set_color(LINE)
+        plain_axes(axes, grid="x")
         figure.legend(loc="outside upper right", frameon=False, labelcolor=INK, ncols=2)
         return inline_svg(figure, "sentence chrF++, kept and dropped, by language")
 

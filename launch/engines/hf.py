@@ -19,7 +19,7 @@ from launch.engines.budget import BudgetWatch, Chain, cut_chain
 from launch.engines.config import EngineConfig
 from launch.engines.decoding import Decoder, Row
 from launch.engines.identity import Adapter, base_and_adapter, identity_of, read_template, template_identity
-from launch.engines.prompts import hidden_tokens
+from launch.engines.prompts import hidden_tokens, tokenized_prompt
 from launch.errors import InputError
 from launch.hybrid import prepare_hybrid
 from launch.thinking import ends_open
@@ -197,7 +197,7 @@ class HfEngine:
         """The request as token ids, or an error completion when it cannot be put to this model."""
         key, sampling = request.key(self.identity), request.sampling
         try:
-            prompt, ids = self._render(request)
+            prompt, ids = tokenized_prompt(self._tokenizer, request)
         except Exception as error:  # a template is a program of the model's: it may raise anything
             return _failed(key, f"the prompt cannot be rendered: {type(error).__name__}: {error}")
         if not ids:
@@ -257,18 +257,6 @@ class HfEngine:
             finish_reason=None,
         )
 
-    def _render(self, request: Request) -> tuple[str, list[int]]:
-        if request.messages is None:
-            assert request.prompt is not None
-            return request.prompt, self._tokenizer(request.prompt)["input_ids"]
-        prompt = self._tokenizer.apply_chat_template(
-            [dict(message) for message in request.messages],
-            tokenize=False,
-            add_generation_prompt=True,
-            **request.template_kwargs,
-        )
-        return prompt, self._tokenizer(prompt, add_special_tokens=False)["input_ids"]
-
     @torch.inference_mode()
     def _likelihood(self, request: Request) -> Completion:
         """How likely the request's answer is, read in one pass."""
@@ -277,7 +265,7 @@ class HfEngine:
         self._use(request.adapter)
         key = request.key(self.identity)
         try:
-            prompt, ids = self._render(request)
+            prompt, ids = tokenized_prompt(self._tokenizer, request)
             turns = [dict(message) for message in (*(request.messages or ()), request.answer or {})]
             whole = self._tokenizer.apply_chat_template(turns, tokenize=False, **request.template_kwargs)
         except Exception as error:  # a template is a program of the model's: it may raise anything

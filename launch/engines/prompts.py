@@ -1,4 +1,4 @@
-"""Chats as the text of a prompt, rendered here for a server that is to continue an assistant's turn.
+"""Requests as the text of a prompt, also for a server that is to continue an assistant's turn.
 
 A server can be asked to continue the last message (``continue_final_message``), but that goes through the chat
 template once more, and templates drop, move or double the chain of an assistant's turn, or open one after it; a server
@@ -14,6 +14,27 @@ from launch.engines.base import Request
 from launch.engines.identity import local_folder, read_template
 from launch.errors import InputError
 from launch.thinking import CLOSE, OPEN
+
+
+def prompt_text(tokenizer: Any, request: Request) -> str:
+    """The request's prompt as text. Raises whatever the chat template raises."""
+    if request.messages is None:
+        assert request.prompt is not None
+        return request.prompt
+    return str(
+        tokenizer.apply_chat_template(
+            [dict(message) for message in request.messages],
+            tokenize=False,
+            add_generation_prompt=True,
+            **request.template_kwargs,
+        )
+    )
+
+
+def tokenized_prompt(tokenizer: Any, request: Request) -> tuple[str, list[int]]:
+    """The request's prompt and its token ids; a rendered chat has its special tokens in the text already."""
+    prompt = prompt_text(tokenizer, request)
+    return prompt, tokenizer(prompt, add_special_tokens=request.messages is None)["input_ids"]
 
 
 class PromptRenderer:
@@ -55,19 +76,13 @@ class PromptRenderer:
 
     def prompt(self, request: Request) -> str:
         """The request's prompt. Raises whatever the chat template raises."""
+        rendered = prompt_text(self._tokenizer, request)
         if request.messages is None:
-            assert request.prompt is not None
-            return request.prompt
-        rendered = self._tokenizer.apply_chat_template(
-            [dict(message) for message in request.messages],
-            tokenize=False,
-            add_generation_prompt=True,
-            **request.template_kwargs,
-        )
+            return rendered
         # A server puts the special token that begins a text before any prompt; templates write it too.
         begin = self._tokenizer.bos_token
         if begin and rendered.startswith(begin) and self._adds(begin):
-            return str(rendered).removeprefix(begin)
+            return rendered.removeprefix(begin)
         return str(rendered)
 
     def characters(self, text: str, tokens: int) -> int:

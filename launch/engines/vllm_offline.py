@@ -17,7 +17,7 @@ from launch.engines.base import Completion, FinishReason, Request
 from launch.engines.budget import Chain, cut_chain
 from launch.engines.config import EngineConfig
 from launch.engines.identity import Adapter, base_and_adapter, identity_of, read_template, template_identity
-from launch.engines.prompts import hidden_tokens
+from launch.engines.prompts import hidden_tokens, tokenized_prompt
 from launch.errors import InputError
 from launch.thinking import GRACE_TOKENS, ends_open
 
@@ -156,24 +156,12 @@ class VllmEngine:
         if self._llm is None:
             self._load()
         try:
-            prompt, ids = self._render(request)
+            prompt, ids = tokenized_prompt(self._tokenizer, request)
         except Exception as error:  # a template is a program of the model's: it may raise anything
             return _failed(key, f"the prompt cannot be rendered: {type(error).__name__}: {error}")
         if not ids or len(ids) >= self._context or request.sampling.max_new_tokens < 1:
             return _failed(key, f"a prompt of {len(ids)} tokens leaves no room for new ones (context {self._context})")
         return _Asked(request, key, ids, ends_open(prompt))
-
-    def _render(self, request: Request) -> tuple[str, list[int]]:
-        if request.messages is None:
-            assert request.prompt is not None
-            return request.prompt, self._tokenizer(request.prompt)["input_ids"]
-        prompt = self._tokenizer.apply_chat_template(
-            [dict(message) for message in request.messages],
-            tokenize=False,
-            add_generation_prompt=True,
-            **request.template_kwargs,
-        )
-        return prompt, self._tokenizer(prompt, add_special_tokens=False)["input_ids"]
 
     def _ask(self, asked: list[_Asked]) -> list[Any]:
         """vLLM's output for each, in order."""
