@@ -24,7 +24,7 @@ def base_and_adapter(config: EngineConfig) -> tuple[str, str | None]:
     folder = local_folder(config.model, "model")
     adapter = config.adapter
     if adapter:
-        Adapter.at(adapter)
+        _adapter_folder(adapter)
     if folder is None or (folder / "config.json").is_file():
         return config.model, adapter
     if adapter or not (folder / "adapter_config.json").is_file():
@@ -51,10 +51,15 @@ class Adapter:
         Raises:
             InputError: the folder is not there or holds no adapter.
         """
-        folder = local_folder(name, "adapter")
-        if folder is not None and not (folder / "adapter_config.json").is_file():
-            raise InputError(f"the adapter folder {name} holds no adapter_config.json")
+        _adapter_folder(name)
         return cls(name, identity_of(name, None))
+
+
+def _adapter_folder(name: str) -> None:
+    """Refuse a folder that is not there or holds no adapter, without reading its weights."""
+    folder = local_folder(name, "adapter")
+    if folder is not None and not (folder / "adapter_config.json").is_file():
+        raise InputError(f"the adapter folder {name} holds no adapter_config.json")
 
 
 def read_template(path: str | None) -> str | None:
