@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import yaml
 from data_prep.config import BuildConfig
 from data_prep.languages import LANGUAGES
 from data_prep.pages import render_page
+from launch.files import write_whole
 
 _SPLITS = ("train", "validation", "test")
 
@@ -32,9 +32,7 @@ def write_card(folder: Path, manifest: dict[str, Any], config: BuildConfig) -> N
             for reason, shares in line["reasons"].items()
         ],
     )
-    unfinished = folder / ".README.md.unfinished"
-    unfinished.write_text(text + "\n", encoding="utf-8")
-    os.replace(unfinished, folder / "README.md")
+    write_whole(folder / "README.md", text + "\n")
 
 
 def configurations(manifest: dict[str, Any]) -> dict[str, dict[str, str]]:

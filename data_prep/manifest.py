@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import shutil
 import subprocess
@@ -18,6 +17,7 @@ from data_prep.config import BuildConfig, build_hash, flat_recipe
 from data_prep.exclusions import Counts, add_json, exclusion_table
 from data_prep.schema import PROGRESS_FOLDER
 from launch.errors import InputError
+from launch.files import write_whole
 
 MANIFEST = "manifest.json"
 _OURS = ("data", "rejects", MANIFEST, "README.md", "run.json")
@@ -26,10 +26,7 @@ _PACKAGES = ("datasets", "fasttext-predict", "lxml", "markdown-it-py", "pyarrow"
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON; the file appears under its name only when it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    os.replace(unfinished, path)
+    write_whole(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
 def read_manifest(output_dir: Path) -> dict[str, Any]:

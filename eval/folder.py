@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -18,6 +17,7 @@ from data_prep.schema import storable
 from eval.tasks import Task
 from launch.engines.base import Sampling
 from launch.errors import InputError
+from launch.files import write_whole
 
 RUN_FILE = "run.json"
 REPORT_FILE = "report.json"
@@ -114,11 +114,8 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         InputError: the place cannot be written.
     """
-    unfinished = path.with_name(f".{path.name}.unfinished")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(storable(text), encoding="utf-8")
-        os.replace(unfinished, path)
+        write_whole(path, storable(text))
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}") from error
 

@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM
 from trl import SFTTrainer
 
 from launch.errors import InputError
+from launch.files import write_whole
 
 RUN_FILE = "run.json"
 _CHECKPOINT_NAME = re.compile(r"checkpoint-(\d+)")
@@ -46,10 +47,7 @@ def check_same_run(output_dir: Path, run: dict[str, Any]) -> None:
                 "choose another training.output_dir, or start over with --overwrite true"
             )
         return
-    output_dir.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(run, indent=2, sort_keys=True), encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, json.dumps(run, indent=2, sort_keys=True))
 
 
 def forget_run(output_dir: Path) -> None:
