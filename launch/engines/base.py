@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 from launch.engines.identity import Adapter
@@ -16,6 +16,7 @@ from launch.thinking import ThinkingCut
 
 FinishReason = Literal["stop", "length", "error"]
 
+_encode = json.JSONEncoder(ensure_ascii=True, sort_keys=True).encode
 _LATER_FIELDS = ("thinking_budget", "adapter")  # of Request; None is their default
 
 
@@ -70,21 +71,21 @@ class Request:
 
     def key(self, engine_identity: str) -> str:
         """SHA-256 (hex) over everything that can change the answer."""
-        fields = asdict(self)
+        fields = vars(self) | {"sampling": vars(self.sampling)}
         if self.adapter is not None:
             fields["adapter"] = self.adapter.identity
         for name in _LATER_FIELDS:
             if fields[name] is None:  # keys from before there was such a field stay what they were
                 del fields[name]
-        content = json.dumps([engine_identity, fields], ensure_ascii=True, sort_keys=True)
-        return hashlib.sha256(content.encode()).hexdigest()
+        return hashlib.sha256(_encode([engine_identity, fields]).encode()).hexdigest()
 
     def draw_key(self) -> str:
         """What the random draws start from: the question alone, neither the model nor how far it may think.
 
         So checkpoints are compared on the same draws, and a budget that is not reached changes nothing.
         """
-        return replace(self, thinking_budget=None, adapter=None).key("")
+        bare = self.thinking_budget is None and self.adapter is None
+        return (self if bare else replace(self, thinking_budget=None, adapter=None)).key("")
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ class EngineConfig:
         max_lora_rank: ``vllm_offline`` only: the largest rank of the adapters; needed where there are any.
         base_url: ``openai_server`` only: address up to and including ``/v1``.
         api_key_env: ``openai_server`` only: name of the environment variable that holds the key.
-        concurrency: ``openai_server`` only: the most requests in flight.
+        concurrency: ``openai_server`` only: the most requests in flight; how many of them pay off is found out.
         timeout_s: ``openai_server`` only: the longest one attempt may take, in seconds.
         max_retries: ``openai_server`` only: how often a request is repeated after 429, 5xx, a timeout or a broken
             connection.
@@ -59,7 +59,7 @@ class EngineConfig:
     max_lora_rank: int | None = None
     base_url: str | None = None
     api_key_env: str | None = None
-    concurrency: int = 32
+    concurrency: int = 512
     timeout_s: float = 120.0
     max_retries: int = 10
     deadline_s: float = 900.0

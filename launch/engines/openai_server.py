@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -27,36 +26,25 @@ from tenacity import (
 )
 from yarl import URL
 
-from launch.engines.base import Completion, FinishReason, Request
+from launch.engines.base import Completion, Request
+from launch.engines.concurrency import ConcurrencyLimit
 from launch.engines.config import EngineConfig
 from launch.engines.identity import template_identity
+from launch.engines.openai_protocol import (
+    PassingError,
+    RefusedError,
+    decode,
+    excerpt,
+    payload,
+    read_body,
+    read_completion,
+)
 from launch.engines.prompts import PromptRenderer
 from launch.errors import InputError
-from launch.thinking import CLOSE, GRACE_TOKENS, OPEN, budget_cut, closed_chain, ends_open
+from launch.thinking import GRACE_TOKENS, OPEN, budget_cut, closed_chain, ends_open
 
-_MAX_BODY_BYTES = 16 * 2**20
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.25, 30.0
-_REASONS: dict[str, FinishReason] = {
-    "stop": "stop",
-    "eos": "stop",
-    "eos_token": "stop",
-    "stop_sequence": "stop",
-    "length": "length",
-    "max_tokens": "length",
-}
 _backoff = wait_random_exponential(multiplier=_FIRST_WAIT_S, max=_LONGEST_WAIT_S)
-
-
-class _RefusedError(Exception):
-    """The server's answer to this request is no; asking again would not change it."""
-
-
-class _PassingError(Exception):
-    """Something that may be gone on the next attempt; ``retry_after_s`` is the server's own advice."""
-
-    def __init__(self, reason: str, retry_after_s: float | None = None) -> None:
-        super().__init__(reason)
-        self.retry_after_s = retry_after_s
 
 
 class OpenAIServerEngine:
@@ -81,12 +69,12 @@ class OpenAIServerEngine:
         if not config.base_url:
             raise InputError("the engine openai_server needs 'base_url', such as http://localhost:8000/v1")
         try:
-            self._url = URL(config.base_url.rstrip("/"))
+            url = URL(config.base_url.rstrip("/"))
         except ValueError as error:
             raise InputError(f"base_url is not an address: {error}") from error
-        if self._url.scheme not in ("http", "https") or not self._url.host:
+        if url.scheme not in ("http", "https") or not url.host:
             raise InputError("base_url must begin with http:// or https:// and name a host")
-        if self._url.user or self._url.password or self._url.query_string:
+        if url.user or url.password or url.query_string:
             raise InputError("base_url must hold no user, password or query; name the key's variable in 'api_key_env'")
         for name in ("concurrency", "timeout_s", "deadline_s"):
             if getattr(config, name) <= 0:
@@ -97,6 +85,8 @@ class OpenAIServerEngine:
         if config.api_key_env and not self._key:
             raise InputError(f"the environment variable {config.api_key_env}, named by 'api_key_env', is not set")
         self._config = config
+        self._chat_url, self._completions_url = url / "chat/completions", url / "completions"
+        self._limit = ConcurrencyLimit(config.concurrency, config.timeout_s)
         self.identity = f"openai_server {config.model}@{config.revision or 'main'}"
         self._renderer: PromptRenderer | None = None
         if config.tokenizer is not None:
@@ -119,38 +109,34 @@ class OpenAIServerEngine:
         source = iter(requests)
         arrived: deque[Completion] = deque()
         tasks: set[asyncio.Task[None]] = set()
-        exhausted = False
+        exhausted = closing = False
         with asyncio.Runner() as runner:
-            session, news = runner.run(self._connect())
+            loop, session = runner.get_loop(), runner.run(self._connect())
 
             async def answer(request: Request) -> None:
                 arrived.append(await self._answer(session, request))
-                news.set()
-
-            async def wait() -> None:
-                await news.wait()
-                news.clear()
-
-            def start(request: Request) -> None:
-                if request.thinking_budget is not None or self._renderer is not None:
-                    self._load_renderer()
-                task = runner.get_loop().create_task(answer(request))
-                tasks.add(task)
-                task.add_done_callback(tasks.discard)
+                task = asyncio.current_task()
+                assert task is not None
+                tasks.discard(task)  # now: a callback would come when the loop has stopped already
+                if not closing:
+                    loop.stop()  # at the end of this turn of the loop: all who arrive together are taken together
 
             try:
                 while not exhausted or tasks or arrived:
-                    while not exhausted and len(tasks) < self._config.concurrency:
+                    while not exhausted and self._limit.room(len(tasks)):
                         request = next(source, None)
                         if request is None:
                             exhausted = True
-                        else:
-                            start(request)
+                            break
+                        if request.thinking_budget is not None or self._renderer is not None:
+                            self._load_renderer()
+                        tasks.add(loop.create_task(answer(request)))
                     if tasks and not arrived:
-                        runner.get_loop().run_until_complete(wait())  # lighter than runner.run, once an answer
+                        loop.run_forever()
                     while arrived:
                         yield arrived.popleft()
             finally:
+                closing = True
                 runner.run(_disconnect(session, list(tasks)))
 
     def _load_renderer(self) -> None:
@@ -164,13 +150,12 @@ class OpenAIServerEngine:
     def close(self) -> None:
         """Nothing to release: connections live only while ``generate`` runs."""
 
-    async def _connect(self) -> tuple[aiohttp.ClientSession, asyncio.Event]:
+    async def _connect(self) -> aiohttp.ClientSession:
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
         connector = aiohttp.TCPConnector(limit=self._config.concurrency, keepalive_timeout=60)
         timeout = aiohttp.ClientTimeout(total=self._config.timeout_s)
         # trust_env stays off: a .netrc must not replace the key. Redirects stay off: the key is for this host.
-        session = aiohttp.ClientSession(headers=headers, connector=connector, timeout=timeout)
-        return session, asyncio.Event()
+        return aiohttp.ClientSession(headers=headers, connector=connector, timeout=timeout)
 
     async def _answer(self, session: aiohttp.ClientSession, request: Request) -> Completion:
         """One request with all its attempts; never raises."""
@@ -184,15 +169,15 @@ class OpenAIServerEngine:
         try:
             async with asyncio.timeout(self._config.deadline_s):
                 if request.thinking_budget is None:
-                    completion = _completion(key, request, await self._ask(session, request, faults))
+                    completion = read_completion(key, request, await self._ask(session, request, faults))
                     return self._with_opening(completion, request)
                 return await self._think(session, key, request, faults)
         except TimeoutError:
             last = f"no answer within {self._config.deadline_s:g} s; the last attempt: {faults[-1]}"
-        except _PassingError as error:
+        except PassingError as error:
             last = f"{error} ({self._config.max_retries + 1} attempts)"
         except Exception as error:  # a message may hold anything, also what JSON cannot
-            last = str(error) if isinstance(error, _RefusedError) else f"{type(error).__name__}: {error}"
+            last = str(error) if isinstance(error, RefusedError) else f"{type(error).__name__}: {error}"
         return Completion(key, "", "error", error=self._without_key(" ".join(last.split()))[:500])
 
     def _with_opening(self, completion: Completion, request: Request) -> Completion:
@@ -215,7 +200,7 @@ class OpenAIServerEngine:
             part = replace(
                 request, prompt=text, messages=None, sampling=replace(request.sampling, max_new_tokens=room)
             )
-            return _completion(key, part, await self._ask(session, part, faults, extra))
+            return read_completion(key, part, await self._ask(session, part, faults, extra))
 
         first = await ask(prompt, limit)
         cut_off = first.finish_reason == "length"
@@ -247,43 +232,60 @@ class OpenAIServerEngine:
         extra: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         """The body of a successful answer, after some attempts; what went wrong is added to ``faults``."""
+        body = payload(self._config.model, request) | (extra or {})
+        url = self._chat_url if request.messages is not None else self._completions_url
+        try:
+            return await self._post(session, url, body)
+        except PassingError as error:
+            first = error
+            faults.append(str(error))
+        # Entered only once something went wrong: it costs as much as a fifth of a request that goes well.
         attempts = AsyncRetrying(
-            retry=retry_if_exception_type(_PassingError),
+            retry=retry_if_exception_type(PassingError),
             stop=stop_after_attempt(self._config.max_retries + 1),
             wait=_wait,
+            sleep=self._limit.sleep,
             reraise=True,
         )
-        payload = _payload(self._config.model, request) | (extra or {})
-        path = "chat/completions" if request.messages is not None else "completions"
         async for attempt in attempts:
             with attempt:
+                if attempt.retry_state.attempt_number == 1:
+                    raise first
                 try:
-                    return await self._post(session, path, payload)
-                except _PassingError as error:
+                    return await self._post(session, url, body)
+                except PassingError as error:
                     faults.append(str(error))
                     raise
         raise AssertionError("the last attempt raises")
 
-    async def _post(self, session: aiohttp.ClientSession, path: str, payload: dict[str, Any]) -> dict[str, Any]:
-        """One attempt: the decoded body of a successful answer."""
+    async def _post(self, session: aiohttp.ClientSession, url: URL, body: dict[str, Any]) -> dict[str, Any]:
+        """One attempt, when the limit lets it go: the decoded body of a successful answer."""
+        ticket = await self._limit.acquire()
+        answered, failure = False, None
         try:
-            async with session.post(self._url / path, json=payload, allow_redirects=False) as response:
-                body = await _read(response)
-                if response.status in (408, 425, 429) or response.status >= 500:
-                    raise _PassingError(f"status {response.status}: {_excerpt(body)}", _retry_after(response))
-                if response.status != 200:
-                    raise _RefusedError(f"status {response.status}: {_excerpt(body)}")
+            answer = await self._send(session, url, body)
+            answered = True
+            return answer
+        except PassingError as error:
+            failure = error
+            raise
+        finally:
+            advice = failure.retry_after_s if failure is not None else None
+            self._limit.release(ticket, answered=answered, pushed_back=failure is not None, retry_after_s=advice)
+
+    async def _send(self, session: aiohttp.ClientSession, url: URL, body: dict[str, Any]) -> dict[str, Any]:
+        try:
+            async with session.post(url, json=body, allow_redirects=False) as response:
+                content = await read_body(response)
         except TimeoutError as error:
-            raise _PassingError(f"no answer within {self._config.timeout_s:g} s") from error
+            raise PassingError(f"no answer within {self._config.timeout_s:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise _PassingError(f"the connection broke: {type(error).__name__}: {error}") from error
-        try:
-            answer = json.loads(body)
-        except (ValueError, RecursionError) as error:  # cut off on the way, or the page of a proxy
-            raise _PassingError(f"the answer is not JSON ({response.content_type}): {_excerpt(body)}") from error
-        if not isinstance(answer, dict):
-            raise _PassingError(f"the answer is not a JSON object: {_excerpt(body)}")
-        return answer
+            raise PassingError(f"the connection broke: {type(error).__name__}: {error}") from error
+        if response.status in (408, 425, 429) or response.status >= 500:
+            raise PassingError(f"status {response.status}: {excerpt(content)}", _retry_after(response))
+        if response.status != 200:
+            raise RefusedError(f"status {response.status}: {excerpt(content)}")
+        return decode(content, response.content_type)
 
     def _without_key(self, text: str) -> str:
         return text.replace(self._key, "[key]") if self._key else text
@@ -297,19 +299,9 @@ async def _disconnect(session: aiohttp.ClientSession, tasks: list[asyncio.Task[N
     await session.close()
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for chunk in response.content.iter_chunked(2**16):
-        body += chunk
-        if len(body) > _MAX_BODY_BYTES:
-            response.close()  # the rest is not wanted, however long it is
-            raise _RefusedError(f"the answer is longer than {_MAX_BODY_BYTES // 2**20} MiB; it was cut off")
-    return bytes(body)
-
-
 def _wait(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome is not None else None
-    advice = error.retry_after_s if isinstance(error, _PassingError) else None
+    advice = error.retry_after_s if isinstance(error, PassingError) else None
     # With the server's advice, all who got it would come back at once: spread them a little.
     return _backoff(state) if advice is None else advice + _backoff(state) / 4
 
@@ -324,71 +316,3 @@ def _retry_after(response: aiohttp.ClientResponse) -> float | None:
     except (ValueError, TypeError, OverflowError):
         return None
     return min(max(seconds, 0.0), _LONGEST_WAIT_S)
-
-
-def _payload(model: str, request: Request) -> dict[str, Any]:
-    sampling = request.sampling
-    payload: dict[str, Any] = {
-        "model": model,
-        "temperature": sampling.temperature,
-        "max_tokens": sampling.max_new_tokens,
-        # Another attempt is another draw; the key holds both seed and attempt.
-        "seed": int(request.draw_key()[:7], 16),
-    }
-    if sampling.temperature > 0:
-        payload["top_p"] = sampling.top_p
-    if sampling.stop:
-        payload["stop"] = list(sampling.stop)
-    if request.messages is None:
-        return payload | {"prompt": request.prompt}
-    if request.template_kwargs:
-        payload["chat_template_kwargs"] = request.template_kwargs
-    return payload | {"messages": list(request.messages)}
-
-
-def _completion(key: str, request: Request, answer: dict[str, Any]) -> Completion:
-    """Read an answer, whose every part may be missing or of another type."""
-    choices = answer.get("choices")
-    choice = choices[0] if isinstance(choices, list) and choices else None
-    if not isinstance(choice, dict):
-        raise _RefusedError(f"the answer holds no choice: {_excerpt(json.dumps(answer).encode())}")
-    given = choice.get("finish_reason")
-    reason = _REASONS.get(given) if isinstance(given, str) else None
-    if reason is None:
-        raise _RefusedError(f"finish reason {str(given)[:50]!r} instead of stop or length")
-    if request.messages is None:
-        text: Any = choice.get("text")
-    else:
-        message = choice.get("message")
-        text = _message_text(message, reason) if isinstance(message, dict) else None
-    if not isinstance(text, str):
-        raise _RefusedError(f"the answer holds no text: {_excerpt(json.dumps(answer).encode())}")
-    usage = answer.get("usage")
-    return Completion(
-        key=key,
-        text=text,
-        finish_reason=reason,
-        prompt_tokens=_count(usage, "prompt_tokens"),
-        completion_tokens=_count(usage, "completion_tokens"),
-        opened_by_prompt=request.prompt is not None and ends_open(request.prompt),
-    )
-
-
-def _message_text(message: dict[str, Any], reason: FinishReason) -> Any:
-    content = message.get("content")
-    chain = message.get("reasoning_content") or message.get("reasoning")
-    if not isinstance(chain, str):
-        return content
-    # Without content the chain was never closed: a server that parts them leaves it out (or empty, cut at the length).
-    if content is None or (content == "" and reason == "length"):
-        return f"{OPEN}\n{chain}"
-    return f"{OPEN}\n{chain}\n{CLOSE}\n{content}" if isinstance(content, str) else content
-
-
-def _count(usage: Any, name: str) -> int:
-    value = usage.get(name) if isinstance(usage, dict) else None
-    return value if isinstance(value, int) and value >= 0 else 0
-
-
-def _excerpt(body: bytes) -> str:
-    return " ".join(body[:300].decode("utf-8", "replace").split())
