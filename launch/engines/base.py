@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 from launch.engines.identity import Adapter
@@ -71,13 +72,7 @@ class Request:
 
     def key(self, engine_identity: str) -> str:
         """SHA-256 (hex) over everything that can change the answer."""
-        fields = vars(self) | {"sampling": vars(self.sampling)}
-        if self.adapter is not None:
-            fields["adapter"] = self.adapter.identity
-        for name in _LATER_FIELDS:
-            if fields[name] is None:  # keys from before there was such a field stay what they were
-                del fields[name]
-        return hashlib.sha256(_encode([engine_identity, fields]).encode()).hexdigest()
+        return hashlib.sha256(f"[{_encode(engine_identity)}, {self._content}]".encode()).hexdigest()
 
     def draw_key(self) -> str:
         """What the random draws start from: the question alone, neither the model nor how far it may think.
@@ -86,6 +81,18 @@ class Request:
         """
         bare = self.thinking_budget is None and self.adapter is None
         return (self if bare else replace(self, thinking_budget=None, adapter=None)).key("")
+
+    @cached_property
+    def _content(self) -> str:
+        """Every field as JSON, which keys are made of; once, since each request has its key taken three times."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        values["sampling"] = vars(self.sampling)
+        if self.adapter is not None:
+            values["adapter"] = self.adapter.identity
+        for name in _LATER_FIELDS:
+            if values[name] is None:  # keys from before there was such a field stay what they were
+                del values[name]
+        return _encode(values)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ _GAIN = 1.1  # more in flight has to bring at least so much more
 _KEPT = 0.95  # fewer in flight has to leave at least so much
 _TOLERATED = 0.05  # share of attempts that a server pushes back at times, whatever it is sent
 _HOPELESS = 0.5  # share from which nothing but less can help
-_REST = 8  # rounds between an end of climbing and the next trial
+_FIRST_REST, _LONGEST_REST = 2, 16  # rounds between a trial that failed and the next; doubled by each failure
 
 
 class Ticket(NamedTuple):
@@ -59,6 +59,8 @@ class ConcurrencyLimit:
         self._lower_next = False
         self._before: tuple[int, float] | None = None  # limit and goodput before the trial that is on
         self._rest = 0
+        self._next_rest = _FIRST_REST
+        self._answer_s = 0.0  # the longest that an answer took in the last round
         self._begin_round()
 
     def room(self, tasks: int) -> bool:
@@ -82,10 +84,15 @@ class ConcurrencyLimit:
         return Ticket(self._round, monotonic())
 
     async def sleep(self, seconds: float) -> None:
-        """Wait between two attempts, in which time another request may go."""
+        """Wait between two attempts. After as long as an answer takes, another request may go meanwhile.
+
+        Not before: a refusal takes no time, and a full server would be asked without pause.
+        """
+        held = min(seconds, self._answer_s)
+        await asyncio.sleep(held)
         self.idle += 1
         try:
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(seconds - held)
         finally:
             self.idle -= 1
 
@@ -132,6 +139,7 @@ class ConcurrencyLimit:
 
     def _end_round(self, now: float) -> None:
         share = self._pushed / (self._answered + self._pushed)
+        self._answer_s = self._longest_s or self._answer_s
         if share > _HOPELESS:
             self._retreat(now)
         else:
@@ -140,8 +148,9 @@ class ConcurrencyLimit:
 
     def _retreat(self, now: float) -> None:
         self.value = self._before[0] if self._before and self._before[0] < self.value else max(1, self.value // 2)
-        self._before, self._rest, self._lower_next = None, _REST, True
-        self._climbing = self._answered == 0  # nobody is there: climb again as soon as somebody is
+        self._before, self._lower_next = None, True
+        self._pause_trials()
+        self._climbing = self._answered == 0 or self.value == 1  # nobody is there: climb as soon as somebody is
         self._not_before = now + self._advice_s
 
     def _judge(self, goodput: float, share: float) -> None:
@@ -150,8 +159,10 @@ class ConcurrencyLimit:
             higher = self.value > value
             self._before = None
             if goodput < rate * (_GAIN if higher else _KEPT):
-                self.value, self._climbing, self._rest, self._lower_next = value, False, _REST, higher
+                self.value, self._climbing, self._lower_next = value, False, higher
+                self._pause_trials()
                 return
+            self._next_rest = _FIRST_REST
         if self._rest > 0 and not self._climbing:
             self._rest -= 1
             return
@@ -165,3 +176,7 @@ class ConcurrencyLimit:
         aim = min(max(aim, 1), self._most)
         if aim != self.value:
             self._before, self.value = (self.value, goodput), aim
+
+    def _pause_trials(self) -> None:
+        self._rest = self._next_rest
+        self._next_rest = min(2 * self._next_rest, _LONGEST_REST)

