@@ -1,17 +1,22 @@
-"""``python -m data_prep build --config RECIPE --output_dir D`` and ``python -m data_prep inspect D``."""
+"""``python -m data_prep build | inspect | push``: make a build, look at it, put it on the hub."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from launch.errors import InputError, exit_cleanly
 
+if TYPE_CHECKING:
+    from data_prep.config import BuildConfig
+
 _USAGE = """usage: python -m data_prep build --config RECIPE --output_dir D   (build --help names every key)
+       python -m data_prep build --config RECIPE --output_dir D --pilot N   (N rows a category: what would it come to?)
        python -m data_prep inspect D [--samples N] [--language L] [--category C] [--reason R]
-                                    [--html FILE.html [--limit N]]"""
+                                    [--html FILE.html [--limit N]]
+       python -m data_prep push D --repo NAME [--public] [--rejects]"""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -20,7 +25,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str]) -> None:
-    """Run one of the two commands."""
+    """Run one of the commands."""
     command, *rest = argv or ["--help"]
     if command in ("-h", "--help"):
         print(_USAGE)
@@ -28,8 +33,10 @@ def main(argv: Sequence[str]) -> None:
         _build(rest)
     elif command == "inspect":
         _inspect(rest)
+    elif command == "push":
+        _push(rest)
     else:
-        raise InputError(f"there is no command '{command}'; the commands are build and inspect")
+        raise InputError(f"there is no command '{command}'; the commands are build, inspect and push")
 
 
 def _build(argv: Sequence[str]) -> None:
@@ -41,10 +48,42 @@ def _build(argv: Sequence[str]) -> None:
     from launch.recipe import parse_recipe
 
     config = parse_recipe(BuildConfig, argv, prog="python -m data_prep build")
+    if config.pilot is not None:
+        _pilot(config)
+        return
     manifest = run_build(config)
     folder = Path(config.output_dir)
     show_summary(manifest, folder, Console())
     print(f"rows: {folder / 'data'}   look at them: python -m data_prep inspect {folder}")
+
+
+def _pilot(config: BuildConfig) -> None:
+    from rich.console import Console
+
+    from data_prep.pilot import PILOT, run_pilot
+    from data_prep.verdict import show_pilot
+
+    report = run_pilot(config)
+    folder = Path(config.output_dir) / PILOT
+    show_pilot(report, Console())
+    print(f"report: {folder / 'pilot.json'}   rows and rejects: python -m data_prep inspect {folder}")
+
+
+def _push(argv: Sequence[str]) -> None:
+    from data_prep.push import push_build
+
+    parser = _Parser(
+        prog="python -m data_prep push",
+        description="Put a finished build on the Hugging Face hub: rows, data set card and manifest. The token is "
+        "read from the environment variable HF_TOKEN.",
+    )
+    parser.add_argument("build", type=Path, help="the output_dir of a build")
+    parser.add_argument("--repo", required=True, metavar="NAME", help="the data set's name, as USER/NAME")
+    parser.add_argument("--public", action="store_true", help="anyone may read it; without this it is private")
+    parser.add_argument("--rejects", action="store_true", help="also the rows that were left out")
+    options = parser.parse_args(list(argv))
+    pushed = push_build(options.build, options.repo, public=options.public, rejects=options.rejects)
+    print(f"pushed: {pushed.address}   {pushed.files} files, {'private' if pushed.private else 'public'}")
 
 
 def _inspect(argv: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from data_prep.failures import FailedPart, failed_parts
 from data_prep.languages import LANGUAGES
 from data_prep.manifest import read_manifest
 from data_prep.pages import embedded, render_page, shortened, whole_page
@@ -132,8 +133,8 @@ def _kept(row: Row, original: Row | None, sources: _Conversations) -> dict[str, 
 def _dropped(reject: Reject, sources: _Conversations) -> dict[str, Any]:
     item = _item("dropped", reject, reject.split)
     item |= {"reason": list(reject.reasons or (reject.reason,)), "detail": _short(reject.detail)}
-    if reject.segment:
-        item |= {"segment": _short(reject.segment), "outputs": [_short(output) for output in reject.outputs]}
+    if failed := failed_parts(reject):
+        item["failed"] = [_failed(part) for part in failed]
     if reject.record:
         item["record"] = _short(reject.record)
     if reject.messages:
@@ -141,6 +142,17 @@ def _dropped(reject: Reject, sources: _Conversations) -> dict[str, Any]:
     if reject.translation:
         item["translation"] = _translation(reject.translation, reject.messages)
     return item
+
+
+def _failed(part: FailedPart) -> dict[str, Any]:
+    """A part that failed, as the page carries it."""
+    return {
+        "reasons": list(part.reasons),
+        "detail": _short(part.detail),
+        "segments": [_short(segment) for segment in part.segments],
+        "given": [_short(text) for text in part.given],
+        "outputs": [_short(output) for output in part.outputs],
+    }
 
 
 def _item(outcome: str, item: Row | Reject, split: Any) -> dict[str, Any]:

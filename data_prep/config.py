@@ -9,6 +9,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from data_prep.chains import ChainMode
+from data_prep.decontamination import DecontaminationConfig, check_decontamination
+from data_prep.dedup import DedupConfig, check_dedup
 from data_prep.gates import GateConfig
 from data_prep.languages import get_language
 from data_prep.sources import SourceConfig
@@ -20,6 +23,8 @@ _OPERATIONAL = frozenset(
     {
         "output_dir",
         "overwrite",
+        "pilot",
+        "pilot_language",
         "translator.timeout_s",
         *(
             f"translator.engine.{name}"
@@ -41,6 +46,13 @@ _OPERATIONAL = frozenset(
 
 # Values that recipes did not have from the beginning: with their defaults they leave the hash of a build as it was.
 _LATER: dict[str, Any] = {
+    "chain": "keep",
+    **{f"dedup.{key}": value for key, value in dataclasses.asdict(DedupConfig()).items()},
+    **{f"decontamination.{key}": value for key, value in dataclasses.asdict(DecontaminationConfig()).items()},
+    "translator.granularity": TranslatorConfig.granularity,
+    "translator.context_characters": TranslatorConfig.context_characters,
+    "translator.block_instructions": TranslatorConfig.block_instructions,
+    "translator.document_instructions": TranslatorConfig.document_instructions,
     "translator.adapters": {},
     "translator.engine.tokenizer": None,
     "translator.engine.max_model_len": None,
@@ -57,6 +69,10 @@ class BuildConfig:
         source: what is read.
         translator: how it is translated.
         gates: what a translated segment has to pass.
+        dedup: which rows of the source repeat another one and are left out.
+        decontamination: which rows hold a prompt of an evaluation and are left out.
+        chain: what becomes of the chain of thought: ``keep``: it stays as it is, byte for byte; ``translate``: in
+            translated rows it is translated as well, through the same contract and gates; ``drop``: no row has one.
         target_languages: ISO 639-1 codes; a row is not translated into its own language.
         keep_source: write the rows as they came as well.
         validation_share: share of the rows of the split ``train`` that go to the split ``validation``, drawn by
@@ -66,12 +82,18 @@ class BuildConfig:
         seed: of every draw in the build.
         pretty_name: title of the data set card.
         overwrite: start over, even where the folder holds a build of another recipe; stored completions are kept.
+        pilot: instead of the build, draw so many rows of each category, translate them into one language in
+            ``output_dir/pilot``, and say what the build would come to; its completions serve the build as well.
+        pilot_language: that language; the first of ``target_languages`` when it is left out.
     """
 
     output_dir: str = ""
     source: SourceConfig = field(default_factory=SourceConfig)
     translator: TranslatorConfig = field(default_factory=TranslatorConfig)
     gates: GateConfig = field(default_factory=GateConfig)
+    dedup: DedupConfig = field(default_factory=DedupConfig)
+    decontamination: DecontaminationConfig = field(default_factory=DecontaminationConfig)
+    chain: ChainMode = "keep"
     target_languages: list[str] = field(default_factory=lambda: ["fr", "es", "de", "it", "ja"])
     keep_source: bool = True
     validation_share: float = 0.0
@@ -80,6 +102,8 @@ class BuildConfig:
     seed: int = 0
     pretty_name: str = "Multilingual reasoning data"
     overwrite: bool = False
+    pilot: int | None = None
+    pilot_language: str | None = None
 
 
 def check_config(config: BuildConfig) -> None:
@@ -107,6 +131,21 @@ def check_config(config: BuildConfig) -> None:
     if config.source.limit is not None and config.source.limit < 1:
         raise InputError(f"source.limit is {config.source.limit}; it has to be 1 or more")
     check_split(config.source.split)
+    check_dedup(config.dedup)
+    check_decontamination(config.decontamination)
+    _check_pilot(config)
+
+
+def _check_pilot(config: BuildConfig) -> None:
+    if config.pilot is not None and config.pilot < 1:
+        raise InputError(f"pilot is {config.pilot}; it has to be 1 or more")
+    if config.pilot is not None and not config.target_languages:
+        raise InputError("target_languages is empty; a pilot translates into one of them")
+    if config.pilot_language is not None and config.pilot_language not in config.target_languages:
+        raise InputError(
+            f"pilot_language is '{config.pilot_language}'; it has to be one of target_languages "
+            f"({', '.join(config.target_languages) or 'none'})"
+        )
 
 
 def check_split(split: str) -> None:

@@ -14,6 +14,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from data_prep.failures import failed_parts
 from data_prep.manifest import read_manifest
 from data_prep.pages import grouped, percent
 from data_prep.schema import Message, Reject, Row, read_rejects, read_rows
@@ -129,15 +130,17 @@ def _row_panel(row: Row) -> Panel:
 
 def _reject_panel(reject: Reject) -> Panel:
     content = Text()
-    for name, text in (
-        ("reason", f"{reject.reason}: {reject.detail}"),
-        ("segment", reject.segment),
-        *((f"output {number}", output) for number, output in enumerate(reject.outputs, start=1)),
-        ("record", _shortened(reject.record)),
-    ):
+    failed = failed_parts(reject)
+    lines = [("reason", f"{reject.reason}: {reject.detail}")]
+    for part in failed:
+        if len(failed) > 1:
+            lines.append(("failed", f"{', '.join(part.reasons)}: {part.detail}"))
+        lines += [("segment", segment) for segment in part.segments]
+        lines += [(f"output {number}", output) for number, output in enumerate(part.outputs, start=1)]
+    for name, text in (*lines, ("record", _shortened(reject.record))):
         if text:
             content.append(f"{name}  ", "bold").append(f"{text}\n")
-    if not reject.segment and reject.messages:
+    if not failed and reject.messages:
         content.append(_conversation(reject.translation or reject.messages))
     content.rstrip()
     title = Text(f"{reject.id} · {reject.category} · rejected")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.config import BuildConfig, build_hash, flat_recipe
+from data_prep.decontamination import read_prompts
 from data_prep.exclusions import Counts, add_json, exclusion_table
 from data_prep.schema import PROGRESS_FOLDER
 from launch.errors import InputError
@@ -123,16 +124,30 @@ def make_manifest(config: BuildConfig) -> dict[str, Any]:
         "recipe": flat_recipe(config),
         "recipe_hash": build_hash(config),
         "code": code_version(),
-        "packages": {"python": platform.python_version(), **_versions()},
+        "packages": {"python": platform.python_version(), **_versions(config)},
         "rows": sum(file["rows"] for file in data),
         "rejects": sum(file["rows"] for file in files) - sum(file["rows"] for file in data),
         "rows_by_split": dict(sorted(_rows_by(data, 0).items())),
         "rows_by_language": dict(sorted(_rows_by(data, 1).items())),
         "licenses": dict(sorted(licenses.items())),
         "sources": dict(sorted(sources.items())),
+        **_evaluation_prompts(config),
         "exclusion": exclusion_table(counts),
         "files": sorted(files, key=lambda file: str(file["path"])),
     }
+
+
+def _evaluation_prompts(config: BuildConfig) -> dict[str, Any]:
+    """Which prompts the build was searched for, where it was."""
+    path = config.decontamination.prompts
+    if path is None:
+        return {}
+    prompts = read_prompts(path)
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    tasks = Counter(prompt.name.split("/")[0] for prompt in prompts)
+    known = {"path": path, "sha256": digest, "prompts": len(prompts), "tasks": dict(sorted(tasks.items()))}
+    return {"evaluation_prompts": known}
 
 
 def read_records(folder: Path) -> Iterator[dict[str, Any]]:
@@ -206,9 +221,10 @@ def _rows_by(files: list[dict[str, Any]], position: int) -> Counter[str]:
     return rows
 
 
-def _versions() -> dict[str, str]:
+def _versions(config: BuildConfig) -> dict[str, str]:
     versions = {}
-    for name in _PACKAGES:
+    # Another version of it may find other near duplicates.
+    for name in (*_PACKAGES, *(["rensa"] if config.dedup.kind == "near" else [])):
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

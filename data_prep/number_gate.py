@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from functools import cache, cached_property, lru_cache
 from itertools import product
 
 from data_prep.languages import get_language
-from data_prep.number_words import KANJI_NUMERALS, TOKEN, lexicon
+from data_prep.number_words import KANJI_NUMERALS, TOKEN, WordNumber, find_words, lexicon
 from data_prep.numbers import Number, find_numbers
 
 # From so many words on, a translation may say numbers more often or less often ("the 400-meter hurdles", "the race"),
 # so many times in all. People's translations of MGSM need two; what a small model makes of it repeats more.
 _LONG, _REPEATS = 20, 2
-# Separators, signs, suffixes and fractions: whatever can make the same digits another value.
-_NOT_PLAIN = re.compile(r"\d[.,．，'’_٬]\d|\d[{\\kKMBeE]|[.．−－\-]\d|[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅒]|frac")
-_DIGITS = re.compile(r"[0-9０-９]+")
-_KANJI = re.compile(f"[{KANJI_NUMERALS}半割倍]|分の")
+# Digits with the separators of one number in any language; what they mean, the number grammar says.
+# The first character comes first, so that text without digits is skipped at the speed of a character class.
+_CHAIN, _SPACED_CHAIN = (
+    re.compile(
+        rf"[.\d](?:(?<=\d)\d*+(?:[.,]\d+|[{space}\u00a0\u202f\u2009\u2007]\d{{3}}(?!\d))*+"
+        r"|(?<=\.)(?<![A-Za-z0-9.)\]]\.)\d+)"
+    )
+    for space in ("", " ")
+)
+_SPACED_GROUP = re.compile(r"\d \d{3}(?!\d)")
+# Signs, suffixes, fractions, rare separators: what stands beside such a chain and can make it another value.
+_UNSURE = re.compile(
+    r"[\d．\-−－c½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅒](?:(?<=\d)(?:[．，'’_٬]\d|[{\\]|[kKMB](?![^\W\d_])|[eE][+-]?\d)"
+    r"|(?<=．)(?<!\d．)\d|(?<=[−－\-])(?<![0-9A-Za-z)\]][−－\-])\d|(?<=frac)|(?<=[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅒]))"
+)
+_UNSURE_KANJI = re.compile(rf"[{KANJI_NUMERALS}]\s?\d|\d\s?(?:[{KANJI_NUMERALS}割]|分の|ダース)")
+_NUMERAL = re.compile(r"[\d½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅒]")
+# What is cached of a source: its translations into all languages ask for it, one after the other.
+_MOST_CACHED, _MOST_CACHED_CHARACTERS = 50_000, 1000
 _HALF = Fraction(1, 2)
 
 
@@ -29,13 +45,13 @@ def compare_numbers(source: str, translation: str, source_language: str, target_
     another turn of phrase; but a number word that is missing while another one appeared is a changed value. Where
     "48/2" or "70 000" can be read as one number or as two, either reading may make the sides agree.
     """
-    if _plainly_equal(source, translation, source_language, target_language):
+    if _agree_at_a_glance(source, translation, source_language, target_language):
         return []
     complaints: list[str] = []
     readings = list(product((True, False), repeat=2))
     lenient = len(source.split()) >= _LONG
     for (joined, fractions), (target_joined, target_fractions) in product(readings, readings):
-        numbers = find_numbers(source, source_language, join_spaces=joined, fractions=fractions)
+        numbers = _source_numbers(source, source_language, joined, fractions)
         found = find_numbers(translation, target_language, join_spaces=target_joined, fractions=target_fractions)
         disagreements = _compare(
             numbers, found, translation, spaced=get_language(target_language).spaced, lenient=lenient
@@ -48,20 +64,116 @@ def compare_numbers(source: str, translation: str, source_language: str, target_
     return complaints
 
 
-def _plainly_equal(source: str, translation: str, source_language: str, target_language: str) -> bool:
-    """The common case, told without the grammar: the same whole numbers in digits, and no number words at all."""
-    if _NOT_PLAIN.search(source) or _NOT_PLAIN.search(translation):
-        return False
-    if sorted(_DIGITS.findall(source)) != sorted(_DIGITS.findall(translation)):
-        return False
-    return not (_has_number_words(source, source_language) or _has_number_words(translation, target_language))
+def _source_numbers(source: str, language: str, join_spaces: bool, fractions: bool) -> list[Number]:
+    if len(source) > _MOST_CACHED_CHARACTERS:
+        return find_numbers(source, language, join_spaces=join_spaces, fractions=fractions)
+    return _cached_numbers(source, language, join_spaces, fractions)
 
 
-def _has_number_words(text: str, language: str) -> bool:
-    if not get_language(language).spaced:
-        return _KANJI.search(text) is not None
+@lru_cache(maxsize=_MOST_CACHED // 10)
+def _cached_numbers(source: str, language: str, join_spaces: bool, fractions: bool) -> list[Number]:
+    return find_numbers(source, language, join_spaces=join_spaces, fractions=fractions)
+
+
+def _agree_at_a_glance(source: str, translation: str, source_language: str, target_language: str) -> bool:
+    """Most pairs agree and are told so without the grammar; False says nothing.
+
+    The digits of both sides make up the same values with nothing beside them that could change one, and the number
+    words of at least one side all have a counterpart on the other.
+    """
+    cached = len(source) <= _MOST_CACHED_CHARACTERS
+    before = (_cached_glance if cached else _Glance)(source, source_language)
+    after = _Glance(translation, target_language)
+    if before.unsure or after.unsure:
+        return False
+    if not any(mine == theirs for mine in before.values for theirs in after.values):
+        return False
+    if not before.has_words or not after.has_words:
+        return True
+    return not (before.firm_words - after.words and after.firm_words - before.words)
+
+
+class _Glance:
+    """What can be seen of the numbers of a text at little cost.
+
+    ``values``: the values of its chains of digits, sorted, with spaces between groups read as such or not. ``unsure``:
+    something stands beside a chain that may change its value.
+    """
+
+    def __init__(self, text: str, language: str) -> None:
+        self.unsure = False
+        self.values: list[list[str]] = [[]]
+        self._text = text.lower()
+        self._language = language
+        if _NUMERAL.search(text):
+            self.unsure = bool(_UNSURE.search(text) or _scaled_digits(language).search(self._text))
+            if not self.unsure:
+                chains = [_CHAIN, _SPACED_CHAIN] if _SPACED_GROUP.search(text) else [_CHAIN]
+                self.values = [sorted(_values(chain.findall(text), language)) for chain in chains]
+
+    @cached_property
+    def has_words(self) -> bool:
+        """There may be number words that are certainly numbers."""
+        telling = _telling_words(self._language)
+        if not telling:
+            return False
+        words = lexicon(self._language)
+        glued = words.longest == 1 and any(word in self._text for word in words.thousands)
+        return glued or not telling.isdisjoint(TOKEN.findall(self._text))
+
+    @cached_property
+    def _found(self) -> list[WordNumber]:
+        return [number for _, _, number in find_words(self._text, self._language)]
+
+    @cached_property
+    def words(self) -> Counter[Fraction]:
+        """The likeliest values of all number words."""
+        return Counter(number.readings[0] for number in self._found)
+
+    @cached_property
+    def firm_words(self) -> Counter[Fraction]:
+        """Those of words that are certainly numbers."""
+        return Counter(number.readings[0] for number in self._found if not number.vague)
+
+
+_cached_glance = lru_cache(maxsize=_MOST_CACHED)(_Glance)
+
+
+def _values(chains: list[str], language: str) -> Iterator[str]:
+    for chain in chains:
+        if chain.isascii() and chain.isdecimal() and chain[0] != "0":
+            yield chain
+        else:
+            yield from (_cached_chain_values if len(chain) < 40 else _chain_values)(chain, language)
+
+
+def _chain_values(chain: str, language: str) -> tuple[str, ...]:
+    numbers = find_numbers(chain, language)
+    return tuple(number.text if number.value is None else str(number.value) for number in numbers)
+
+
+_cached_chain_values = lru_cache(maxsize=_MOST_CACHED)(_chain_values)
+
+
+@cache
+def _telling_words(language: str) -> frozenset[str]:
+    """Words that a number word which is certainly one has among its own; empty where all number words are vague."""
     words = lexicon(language)
-    return any(token in words.beginnings and token not in words.homographs for token in TOKEN.findall(text.lower()))
+    if not get_language(language).spaced:
+        return frozenset()
+    firm = [*words.small, *words.scales, *(word for word, number in words.other.items() if not number.vague)]
+    return frozenset(word.split(" ")[0] for word in firm) - words.homographs
+
+
+@cache
+def _scaled_digits(language: str) -> re.Pattern[str]:
+    """Digits that the word beside them multiplies: "5 million", "2 dozen", "8万"."""
+    if not get_language(language).spaced:
+        return _UNSURE_KANJI
+    words = lexicon(language)
+    factors = [word for word, power in words.scales.items() if power >= 3]
+    factors += [word for word, number in words.other.items() if number.readings[0] == 12]
+    return re.compile(rf"\d[\s-]?(?:{'|'.join(map(re.escape, factors))})")
 
 
 def _can_be_read_otherwise(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""Find the pieces inside a text that must survive translation byte for byte: code, maths, links, tags, placeholders.
+"""Find the pieces inside a text that must survive translation byte for byte: code, maths, links, tags, names.
 
 The scanner goes through the text once from left to right; every opener looks for its closer through a cursor that only
 moves forward, so that no input takes more than linear time.
@@ -10,7 +10,20 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-SpanKind = Literal["code", "math", "latex", "url", "link", "html", "placeholder", "choice_label"]
+from data_prep.addresses import (
+    FILE_ENDING,
+    call_at,
+    email_or_handle_at,
+    file_at,
+    identifier_at,
+    number_name_at,
+    path_at,
+    url_at,
+    windows_path_at,
+)  # fmt: skip
+from data_prep.markup_names import COMMANDS, FUNCTION_NAMES, HTML_NAMES, TEXT_COMMANDS, TEXT_ENVIRONMENTS
+
+SpanKind = Literal["code", "math", "latex", "url", "link", "name", "html", "placeholder", "choice_label"]
 
 
 @dataclass(frozen=True)
@@ -22,47 +35,17 @@ class Span:
     kind: SpanKind
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-# Environments whose content a reader reads as language; only their commands are kept, not what they hold.
-TEXT_ENVIRONMENTS = _words(
-    "itemize enumerate description quote quotation center flushleft flushright document abstract theorem lemma proof "
-    "definition corollary proposition remark example exercise problem solution answer claim note verse"
+# Every span has one of these in it; what stands around decides. The characters come first and what must stand beside
+# them afterwards, so that plain text is skipped at the speed of a character class.
+_TRIGGER = re.compile(
+    r"[\\$@{%)<&`:w\](\[/._xXT#-](?:(?<=[\\$@{%<&])|(?<=`)`*|(?<=[A-Ha-h]\))|(?<=\(\))|(?<=:)//|(?<=mailto:)"
+    r"|(?<=w)ww\.|(?<=\])(?=[(\[])|(?<=\[)\^|(?<=\()(?=[A-Ja-j]\))|(?<=[^/<]/)(?=[\w.~@])|(?<=\A/)(?=[\w.~@])"
+    rf"|(?<=\.)(?={FILE_ENDING})|(?<=[A-Za-z0-9]_)(?=[A-Za-z0-9])|(?<=0[xX])(?=[0-9A-Fa-f])|(?<=\dT)(?=\d\d:)"
+    r"|(?<=#)(?=[0-9A-Fa-f]{6})|(?<=[0-9A-Fa-f]{8}-)(?=[0-9A-Fa-f]{4}-))",
+    re.ASCII,
 )
-# Commands with text as their argument; the text is offered for translation.
-_TEXT_COMMANDS = _words(
-    "textbf textit emph underline textrm textsf section subsection subsubsection paragraph chapter title caption "
-    "footnote item href"
-)
-_COMMANDS = _words(
-    "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi pi rho sigma tau "
-    "upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega times cdot div pm mp "
-    "le leq ge geq ne neq approx equiv sim simeq cong propto infty sum prod int oint lim frac dfrac tfrac sqrt binom "
-    "partial nabla forall exists in notin subset subseteq supset cup cap setminus emptyset varnothing to rightarrow "
-    "leftarrow Rightarrow Leftarrow iff implies mapsto land lor neg therefore because ldots cdots dots vdots quad "
-    "qquad left right big Big bigg sin cos tan cot sec csc log ln exp min max gcd lcm mod bmod pmod det dim ker deg "
-    "angle triangle perp parallel circ degree prime hbar ell Re Im displaystyle boxed hline newline noindent "
-    "smallskip medskip bigskip centering par LaTeX TeX item mid star ast oplus otimes langle rangle lfloor rfloor "
-    "lceil rceil hat bar vec overline blacksquare square checkmark"
-)
-_FUNCTION_NAMES = _words("sin cos tan cot sec csc log ln exp min max gcd lcm mod lim det arg deg inf sup")
-_HTML_NAMES = _words(
-    "a abbr address area article aside audio b base blockquote body br button canvas caption cite code col colgroup "
-    "data dd del details dfn dialog div dl dt em embed fieldset figcaption figure footer form h1 h2 h3 h4 h5 h6 head "
-    "header hr html i iframe img input ins kbd label legend li link main map mark meta nav object ol optgroup option "
-    "output p param picture pre progress q s samp script section select small source span strong style sub summary "
-    "sup svg table tbody td template textarea tfoot th thead time title tr track u ul var video wbr"
-)
-
-# Every span has one of these in it; what stands around decides. Single characters come first, so that plain text is
-# skipped at the speed of a character class.
-_TRIGGER = re.compile(r"[\\$@{%)<&]|`+|://|www\.|mailto:|\](?=[(\[])|\[\^|\((?=[A-Ja-j]\))")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _FORMAT = re.compile(r"(?<![\d%])%(?:\(\w{1,40}\)|\d{1,2}\$)?[-+#0]*+\d{0,3}(?:\.\d{1,2})?[A-Za-z](?![A-Za-z])")
-_SCHEME = re.compile(r"(?<![A-Za-z0-9])(?:https?|s?ftp|ssh|git|file|s3|gs|hdfs|wss?|postgres|mysql|redis|jdbc)\Z")
-_URL_REST = re.compile(r"[^\s<>\"`{}|\\^\u2000-\U0010ffff]*")
 _OPENING_LABEL = re.compile(r"(?<![A-Za-z0-9_(\u00c0-\u024f])\([A-Ja-j]\)(?![A-Za-z0-9_\u00c0-\u024f])")
 _CLOSING_LABEL = re.compile(r"(?<![\w(\[{'’.\-])[A-Ha-h]\)(?=\s|\Z|[\u3040-\u9fff])")
 _LINE_LABEL = re.compile(r"^[ \t]*(?:[-*+>][ \t]+)?(?:\*\*)?([A-J][.:])(?:\*\*)?(?=[ \t]\S)", re.MULTILINE)
@@ -73,9 +56,9 @@ _PLACEHOLDER = re.compile(
 )
 _SHELL_VARIABLE = re.compile(r"\$\{[^{}\r\n]{1,200}+\}|\$[A-Z_][A-Z0-9_]+(?![A-Za-z0-9_])|\$\([^()\r\n]{1,200}+\)")
 _DESTINATION = re.compile(
-    r"\]\(\s{0,8}(?:<(?P<angle>[^<>\r\n]{0,2000}+)>"
+    r"\]\([ \t]{0,8}(?:<(?P<angle>[^<>\r\n]{0,2000}+)>"
     r"|(?P<plain>(?:[^\s()<>\\]|\\.|\((?:[^\s()\\]|\\.){0,500}\)){0,2000}))"
-    r"(?:\s{1,8}(?:\"[^\"]{0,500}+\"|'[^']{0,500}+'))?\s{0,8}\)"
+    r"(?:[ \t]{1,8}(?:\"[^\"\r\n]{0,500}+\"|'[^'\r\n]{0,500}+'))?[ \t]{0,8}\)"
 )
 _REFERENCE = re.compile(r"\[\^?[^\s\[\]]{1,60}\]|(?<=\])\[[^\[\]\r\n]{1,100}\]")
 _SIMPLE_ARGUMENT = re.compile(r"[_^][A-Za-z0-9]?|\[[^\[\]\r\n]{0,200}\]|\d{1,2}")
@@ -85,13 +68,12 @@ _TAG = re.compile(
     r"(?:\s{0,9}=\s{0,9}(?:\"[^\"<]{0,2000}+\"|'[^'<]{0,2000}+'|[^\s\"'=<>`]{1,500}+))?){0,40}+)\s{0,20}/?>"
     r"|<[A-Za-z][A-Za-z0-9+.-]{1,31}:[^\s<>]{0,2000}+>|<[\w.+-]{1,64}@[A-Za-z0-9.-]{1,255}>|<![A-Z][^<>]{0,300}+>"
 )
+# What a worked solution notes for a calculator: <<48/2=24>>.
+_CALCULATION = re.compile(r"<<[^<>\s][^<>\r\n]{0,200}=[^<>\r\n]{0,100}>>")
 _VERBATIM_ELEMENT = re.compile(r"<(script|style|pre|textarea)\b", re.IGNORECASE)
-_EMAIL_LEFT = re.compile(r"[A-Za-z0-9._%+-]{1,64}\Z")
-_EMAIL_RIGHT = re.compile(r"@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+")
 _ENVIRONMENT = re.compile(r"\{([A-Za-z]{1,30}\*?)\}")
 _PROSE = re.compile(r"(?:\b[A-Za-z]{2,}\b[ ,]{1,2}){5}")
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
-_TRAILING_PUNCTUATION = ".,;:!?'\"*_~"
 
 
 class Closers:
@@ -135,6 +117,7 @@ class _Scanner:
         self.closers = Closers(text)
         self.backticks = _backtick_closers(text) if "`" in text else {}
         self.environments = _match_environments(text) if "\\begin{" in text else {}
+        self.paths_seen = 0
         self.braces = _match_braces(text) if "\\" in text and "{" in text else {}
 
     def span_at(self, trigger: re.Match[str], free: int) -> Span | None:
@@ -144,19 +127,21 @@ class _Scanner:
             case "`":
                 return Span(start, self.backticks[start], "code") if start in self.backticks else None
             case "\\":
-                return self._latex(start)
+                return self._latex(start, free)
             case "$":
                 return self._dollar(start)
-            case ":":
-                scheme = _SCHEME.search(text, max(free, start - 10), start)
-                return self._url(scheme.start(), start) if scheme else None
-            case "w" | "m":
-                before = text[start - 1 : start]
-                return None if before.isalnum() and before.isascii() else self._url(start, start)
+            case ":" | "w":
+                return _named(url_at(text, start, free), "url")
             case "@":
-                left = _EMAIL_LEFT.search(text, max(free, start - 64), start)
-                right = _EMAIL_RIGHT.match(text, start)
-                return Span(left.start(), right.end(), "url") if left and right else None
+                return _named(email_or_handle_at(text, start, free), "url")
+            case "/":
+                return self._path(start, free)
+            case ".":
+                return _named(file_at(text, start, free), "name")
+            case "_":
+                return _named(identifier_at(text, start, free), "name")
+            case "x" | "X" | "T" | "#" | "-":
+                return _named(number_name_at(text, start, free), "name")
             case "]" | "[":
                 return _link(text, start)
             case "<":
@@ -169,17 +154,22 @@ class _Scanner:
                 return _span(_FORMAT.match(text, start), "placeholder")
             case "(":
                 return _span(_OPENING_LABEL.match(text, start), "choice_label")
+        if text[start - 1] == "(":
+            return _named(call_at(text, start, free), "name")
         if start - 1 < free or _inside_parenthesis(text, start - 1):
             return None
         return _span(_CLOSING_LABEL.match(text, start - 1), "choice_label")
 
-    def _url(self, start: int, position: int) -> Span | None:
-        rest = _URL_REST.match(self.text, position)
-        url = _trim_url(self.text[start : rest.end()]) if rest else ""
-        return Span(start, start + len(url), "url") if len(url) > position - start + 4 else None
+    def _path(self, start: int, free: int) -> Span | None:
+        if start < self.paths_seen:
+            return None
+        found, self.paths_seen = path_at(self.text, start, max(free, self.paths_seen))
+        return _named(found, "name")
 
-    def _latex(self, start: int) -> Span | None:
+    def _latex(self, start: int, free: int) -> Span | None:
         text = self.text
+        if start and text[start - 1] == ":" and (found := windows_path_at(text, start, free)):
+            return Span(*found, "name")
         match = _COMMAND.match(text, start)
         command = match[0] if match else ""
         end = start + len(command)
@@ -197,9 +187,9 @@ class _Scanner:
                 return Span(start, self.environments[start], "math")
             return Span(start, environment.end(), "latex")
         following = text[end : end + 1]
-        if name in _TEXT_COMMANDS:
+        if name in TEXT_COMMANDS:
             return Span(start, end + (following == "{"), "latex")
-        if following in ("{", "_", "^") or name in _COMMANDS:
+        if following in ("{", "_", "^") or name in COMMANDS:
             return Span(start, self._arguments_end(end), "latex")
         if name[0] in "ntr":  # a literal escape sequence in prose, such as \n
             return Span(start, start + 2, "latex")
@@ -238,6 +228,8 @@ class _Scanner:
 
     def _html(self, start: int) -> Span | None:
         text = self.text
+        if text.startswith("<<", start):
+            return _span(_CALCULATION.match(text, start), "math")
         for opener, closer in (("<!--", "-->"), ("<![CDATA[", "]]>"), ("<?", "?>")):
             if text.startswith(opener, start):
                 closing = self.closers.after(closer, start + len(opener))
@@ -251,9 +243,13 @@ class _Scanner:
             if closing >= 0:
                 return Span(start, closing + len(verbatim[1]) + 3, "html")
         attributes = tag["attributes"]
-        if attributes and "=" not in attributes and tag["name"].lower() not in _HTML_NAMES:
+        if attributes and "=" not in attributes and tag["name"].lower() not in HTML_NAMES:
             return None  # "x <y and z> w" is no tag
         return Span(start, tag.end(), "html")
+
+
+def _named(place: tuple[int, int] | None, kind: SpanKind) -> Span | None:
+    return Span(*place, kind) if place else None
 
 
 def _span(match: re.Match[str] | None, kind: SpanKind) -> Span | None:
@@ -301,7 +297,7 @@ def _is_maths(content: str, following: str) -> bool:
     if not content.strip() or len(content) > 1000 or following.isdigit() or "\n\n" in content or "\n\r\n" in content:
         return False
     bare = re.sub(r"\\(?:text|mathrm|operatorname|textbf|mbox)\{[^{}]*\}", "", content)
-    words = [word for word in _WORD.findall(bare) if word not in _FUNCTION_NAMES]
+    words = [word for word in _WORD.findall(bare) if word not in FUNCTION_NAMES]
     strong = "\\" in content or "^" in content or "_" in content
     if content[0].isspace() or content[-1].isspace():
         return content[0].isspace() and content[-1].isspace() and (strong or "=" in content) and not words
@@ -310,20 +306,6 @@ def _is_maths(content: str, following: str) -> bool:
     if words and (content[0].isdigit() or following.isalnum() or re.search(r"[A-Za-z]{2}[,;:.]?\s+[A-Za-z]{2}", bare)):
         return False
     return not any(character in content for character in "。、！？")
-
-
-def _trim_url(url: str) -> str:
-    """Without the punctuation of the sentence around it: ``(see https://x.org/a_(b)).`` → ``https://x.org/a_(b)``."""
-    unopened = url.count(")") - url.count("(")
-    end = len(url)
-    while end:
-        last = url[end - 1]
-        if last == ")" and unopened > 0:
-            unopened -= 1
-        elif last not in _TRAILING_PUNCTUATION and (last != "]" or "[" in url):
-            break
-        end -= 1
-    return url[:end]
 
 
 def _link(text: str, start: int) -> Span | None:
@@ -353,6 +335,7 @@ def looks_like_prose(text: str, start: int, end: int) -> bool:
 
 
 def _inside_parenthesis(text: str, position: int) -> bool:
-    """The ``B)`` of "(see option B)" closes a parenthesis and is no label."""
+    """The ``B)`` of "(see option B)" closes a parenthesis of its line and is no label."""
     before = text[max(0, position - 200) : position]
+    before = before[before.rfind("\n") + 1 :]
     return before.rfind("(") > before.rfind(")")

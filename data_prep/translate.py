@@ -1,79 +1,50 @@
-"""One shard of rows into one language: segments out, attempts in, gates, and rows or rejects with their reason.
+"""One shard of rows into one language: units out, attempts in, gates, and rows or rejects with their reason.
 
 The chain is never looked at. What is not translatable reaches the output byte for byte, so a translator that returns
-its input gives back the row's text.
+its input gives back the row's text. Every segment passes the gates on its own, whatever it was asked for with.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
+from data_prep.chains import CHAIN_ROLE
+from data_prep.documents import Document, Part, join_parts, source_text, take_apart, units_of
+from data_prep.failures import FailedPart, failed_to_json
 from data_prep.gates import GateConfig, check
 from data_prep.languages import get_language
 from data_prep.lid import identify
-from data_prep.schema import Message, Reject, Row, make_message, storable
-from data_prep.segments import split_segments
-from data_prep.translators import Attempt, Translator, Unit
+from data_prep.schema import Reject, Row, make_message, storable
+from data_prep.translators import Attempt, Grouped, Translator, Unit
 from launch.errors import InputError
 
-# System turns that switch the model's thinking and are no language; a model in another language has the same switch.
-_SWITCHES = frozenset({"/think", "/no_think", "detailed thinking on", "detailed thinking off"})
+__all__ = ["Document", "Part", "join_parts", "source_text", "take_apart", "translate_documents"]
+
 # Where more of a shard's requests than this fail, the server is down, and rows should not pay for it.
 _MOST_ERRORS = 0.1
 
 
-class Part(NamedTuple):
-    """A piece of a turn: text that stays, or a unit with the white space around it."""
-
-    before: str
-    unit: Unit | None = None
-    after: str = ""
-
-
-@dataclass(frozen=True)
-class Document:
-    """A source row, taken apart once for all languages: the parts of every turn."""
-
-    row: Row
-    turns: tuple[tuple[Part, ...], ...]
-
-    @property
-    def units(self) -> Iterable[Unit]:
-        """The units of all turns, in order."""
-        return (part.unit for turn in self.turns for part in turn if part.unit is not None)
-
-
 @dataclass(frozen=True)
 class Failure:
-    """Why a unit, or a whole text, cannot be used."""
+    """Why a unit, a segment of it, or a whole text cannot be used; without a segment it is about the whole."""
 
     reason: str
     detail: str
+    segment: str | None = None
 
 
 @dataclass
 class Outcome:
-    """What the attempts at one unit came to: a text without failures, or failures and every raw output."""
+    """What the attempts at one unit came to: texts for its segments, failures, and every raw output.
 
-    text: str | None = None
+    ``texts`` are those of the last attempt, good or not; None where nothing could be read.
+    """
+
+    texts: tuple[str, ...] | None = None
     failures: tuple[Failure, ...] = ()
     outputs: list[str] = field(default_factory=list)
-
-
-def take_apart(row: Row) -> Document:
-    """Split every turn of a row into what is translated and what stays."""
-    return Document(row, tuple(_parts(message) for message in row.messages))
-
-
-def join_parts(turn: Iterable[Part], texts: Mapping[Unit, str]) -> str:
-    """A turn with these texts in the place of its units; with the units' own texts, the turn as it was."""
-    pieces = []
-    for before, unit, after in turn:
-        pieces += [before, "" if unit is None else texts[unit], after]
-    return "".join(pieces)
 
 
 def translate_documents(
@@ -83,49 +54,30 @@ def translate_documents(
     usage: Counter[str],
     gates: GateConfig | None = None,
 ) -> list[Row | Reject]:
-    """Translate documents of one source language; a row or a reject for each, in order.
+    """Translate documents; a row or a reject for each, in order.
 
-    Equal units are translated once. ``usage`` receives segments, requests and tokens.
+    What is asked for at once is for the translator to say: lines, blocks or whole documents. Equal units are
+    translated once. ``usage`` receives segments, requests and tokens.
 
     Raises:
         InputError: the translator does not work, or more than a tenth of its requests failed.
     """
-    languages = dict.fromkeys(document.row.language for document in documents)
+    if isinstance(translator, Grouped):
+        granularity, context = translator.granularity, translator.context_characters
+    else:
+        granularity, context = "line", 0
+    units = [units_of(document, granularity, context) for document in documents]
+    asked: dict[str, dict[Unit, None]] = {}
+    for document, own in zip(documents, units, strict=True):
+        asked.setdefault(document.row.language, {}).update(dict.fromkeys(own))
     outcomes = {
-        language: _translate_units(
-            dict.fromkeys(unit for d in documents if d.row.language == language for unit in d.units),
-            translator,
-            language,
-            target_language,
-            usage,
-            gates,
-        )
-        for language in languages
+        language: _translate_units(wanted, translator, language, target_language, usage, gates)
+        for language, wanted in asked.items()
     }
     return [
-        _assemble(document, outcomes[document.row.language], translator.name, target_language)
-        for document in documents
+        _assemble(document, own, outcomes[document.row.language], translator.name, target_language)
+        for document, own in zip(documents, units, strict=True)
     ]
-
-
-def source_text(messages: Iterable[Message]) -> str:
-    """What of a conversation is subject to translation, for counting its bytes."""
-    return "".join(message["content"] for message in messages)
-
-
-def _parts(message: Message) -> tuple[Part, ...]:
-    content = message["content"]
-    if message["role"] == "system" and content.strip() in _SWITCHES:
-        return (Part(content),)
-    parts = []
-    for segment in split_segments(content):
-        core = segment.text.strip()
-        if not segment.translatable or not core:
-            parts.append(Part(segment.text))
-            continue
-        start = segment.text.index(core)
-        parts.append(Part(segment.text[:start], Unit(core, segment.protected), segment.text[start + len(core) :]))
-    return tuple(parts)
 
 
 def _translate_units(
@@ -137,7 +89,7 @@ def _translate_units(
     gates: GateConfig | None,
 ) -> dict[Unit, Outcome]:
     outcomes = {unit: Outcome() for unit in units}
-    usage["segments"] += len(outcomes)
+    usage["segments"] += sum(len(_segments(unit)) for unit in outcomes)
     waiting = list(outcomes)
     for number in range(translator.attempts):
         if not waiting:
@@ -150,7 +102,7 @@ def _translate_units(
             usage["prompt_tokens"] += attempt.prompt_tokens
             usage["completion_tokens"] += attempt.completion_tokens
             outcome = outcomes[unit]
-            outcome.text, outcome.failures = _judge(unit, attempt, source_language, target_language, gates)
+            outcome.texts, outcome.failures = _judge(unit, attempt, source_language, target_language, gates)
             outcome.outputs.append(storable(attempt.output))
             if outcome.failures:
                 unusable.append(unit)
@@ -158,16 +110,24 @@ def _translate_units(
     return outcomes
 
 
+def _segments(unit: Unit) -> tuple[str, ...]:
+    return unit.parts or (unit.text,)
+
+
 def _judge(
     unit: Unit, attempt: Attempt, source_language: str, target_language: str, gates: GateConfig | None
-) -> tuple[str | None, tuple[Failure, ...]]:
+) -> tuple[tuple[str, ...] | None, tuple[Failure, ...]]:
     if attempt.text is None:
         return None, (Failure(attempt.reason, storable(attempt.detail)),)
-    text = storable(attempt.text)
-    if text != attempt.text or "\x00" in text:
+    texts = attempt.parts or (attempt.text,)
+    if any(storable(text) != text or "\x00" in text for text in texts):
         return None, (Failure("invalid_unicode", "the translation holds lone surrogates or NUL"),)
-    violations = check(unit.text, text, source_language, target_language, gates)
-    return text, tuple(Failure(violation.gate, storable(violation.detail)) for violation in violations)
+    failures = (
+        Failure(violation.gate, storable(violation.detail), segment)
+        for segment, text in zip(_segments(unit), texts, strict=True)
+        for violation in check(segment, text, source_language, target_language, gates)
+    )
+    return texts, tuple(failures)
 
 
 def _check_errors(attempts: Sequence[Attempt]) -> None:
@@ -180,23 +140,22 @@ def _check_errors(attempts: Sequence[Attempt]) -> None:
 
 
 def _assemble(
-    document: Document, outcomes: dict[Unit, Outcome], translator: str, target_language: str
+    document: Document, units: Sequence[Unit], outcomes: Mapping[Unit, Outcome], translator: str, target_language: str
 ) -> Row | Reject:
     row = document.row
-    failed = [unit for unit in document.units if outcomes[unit].failures]
-    texts = {unit: outcomes[unit].text or unit.text for unit in document.units}
+    texts = [text for unit in units for text in outcomes[unit].texts or _segments(unit)]
+    waiting = iter(texts)
     messages = tuple(
-        make_message(message["role"], join_parts(turn, texts), message["reasoning_content"])
+        make_message(message["role"], join_parts(turn, waiting), message["reasoning_content"])
         for message, turn in zip(row.messages, document.turns, strict=True)
     )
     row_id = f"{row.provenance['source_id']}.{target_language}"
     provenance = {**row.provenance, "translator": translator}
+    failed = [_failed_part(unit, outcomes[unit]) for unit in units if outcomes[unit].failures]
     if failed:
-        failures = [failure for unit in failed for failure in outcomes[unit].failures]
-        segment, outputs = failed[0].text, tuple(outcomes[failed[0]].outputs)
+        failures = [failure for unit in units for failure in outcomes[unit].failures]
     else:
-        failures = _language_failures(document, outcomes, target_language)
-        segment, outputs = "", ()
+        failures = _language_failures(document, iter(texts), target_language)
     if not failures:
         return Row(row_id, target_language, row.category, messages, row.source, row.license, provenance)
     return Reject(
@@ -207,27 +166,39 @@ def _assemble(
         reason=failures[0].reason,
         detail=failures[0].detail,
         reasons=tuple(dict.fromkeys(failure.reason for failure in failures)),
-        segment=segment,
-        outputs=outputs,
+        segment="\n".join(failed[0].segments) if failed else "",
+        outputs=failed[0].outputs if failed else (),
         messages=row.messages,
         translation=messages,
         source=row.source,
         license=row.license,
-        provenance=provenance,
+        provenance={**provenance, **failed_to_json(failed)},
     )
 
 
-def _language_failures(document: Document, outcomes: dict[Unit, Outcome], target_language: str) -> list[Failure]:
-    """Language identification of the whole prompt and the whole answer, over what was translated of them."""
+def _failed_part(unit: Unit, outcome: Outcome) -> FailedPart:
+    wrong = {failure.segment for failure in outcome.failures}
+    pairs = list(zip(_segments(unit), outcome.texts or _segments(unit), strict=True))
+    if None not in wrong:  # None: it is about the whole unit
+        pairs = [(segment, text) for segment, text in pairs if segment in wrong]
+    return FailedPart(
+        tuple(segment for segment, _ in pairs),
+        tuple(text for _, text in pairs),
+        tuple(dict.fromkeys(failure.reason for failure in outcome.failures)),
+        outcome.failures[0].detail,
+        tuple(outcome.outputs),
+    )
+
+
+def _language_failures(document: Document, texts: Iterator[str], target_language: str) -> list[Failure]:
+    """Language identification of the whole prompt, answer and chain, over what was translated of them."""
+    names = {"assistant": "answer", CHAIN_ROLE: "chain"}
+    said: dict[str, list[str]] = {"prompt": [], "answer": [], "chain": []}
+    for message, turn in zip(document.row.messages, document.turns, strict=True):
+        said[names.get(message["role"], "prompt")] += [next(texts) for part in turn if part.unit is not None]
     failures = []
-    for name, is_answer in (("prompt", False), ("answer", True)):
-        text = "\n".join(
-            outcomes[part.unit].text or ""
-            for message, turn in zip(document.row.messages, document.turns, strict=True)
-            if (message["role"] == "assistant") == is_answer
-            for part in turn
-            if part.unit is not None
-        )
+    for name, parts in said.items():
+        text = "\n".join(parts)
         found = identify(text) if text else None
         if found is not None and found != target_language:
             failures.append(

@@ -1,12 +1,16 @@
 const data = readData("build-data");
 const inLanguage = (code) => data.names[code] || code;
 
-// A text in which the first of `needles` that it holds is marked; a needle is {text, language}.
+// A text in which each of `needles` that it holds is marked, longer ones first; a needle is {text, language}.
 function marked(text, needles) {
-  const needle = needles.find((wanted) => wanted.text !== "" && text.includes(wanted.text));
-  if (needle === undefined) return [text];
-  const mark = () => Object.assign(element("mark", "", needle.text), { lang: needle.language });
-  return text.split(needle.text).flatMap((piece, index) => (index ? [mark(), piece] : [piece]));
+  let pieces = [text];
+  const wanted = needles.filter((needle) => needle.text !== "").sort((a, b) => b.text.length - a.text.length);
+  for (const needle of wanted) {
+    const mark = () => Object.assign(element("mark", "", needle.text), { lang: needle.language });
+    const part = (piece) => piece.split(needle.text).flatMap((rest, index) => (index ? [mark(), rest] : [rest]));
+    pieces = pieces.flatMap((piece) => (typeof piece === "string" ? part(piece) : [piece]));
+  }
+  return pieces.filter((piece) => piece !== "");
 }
 
 function turn(message, language, className, needles) {
@@ -24,16 +28,15 @@ function chain(text, note) {
   return made;
 }
 
-// What the translator gave for a segment may stand in 〘〙; what stands in the translation does not.
-function bare(output) {
-  return output.trim().replace(/^〘/, "").replace(/〙$/, "").trim();
-}
-
 function conversation(row) {
   const source = data.sources[row.source];
-  const wrong = row.segment === undefined ? [] : [{ text: row.segment, language: source ? source.language : "" }];
+  const failed = row.failed || [];
+  const sourceLanguage = source ? source.language : "";
+  const wrong = failed.flatMap((part) => part.segments.map((text) => ({ text, language: sourceLanguage })));
   // Where no output could be used, the segment itself stands in the translation.
-  const used = (row.outputs || []).map((output) => ({ text: bare(output), language: row.language })).reverse();
+  const used = failed.flatMap((part) =>
+    part.given.map((text) => ({ text, language: part.segments.includes(text) ? sourceLanguage : row.language })),
+  );
   const translated = row.translation || [];
   const original = source ? source.messages : [];
   const made = element("div", "turns" + (source && translated.length ? " beside" : ""));
@@ -43,7 +46,7 @@ function conversation(row) {
     if (ours && ours.chain !== undefined) made.append(chain(ours.chain, theirs && theirs.chain === undefined ? ": the same in source and translation" : ""));
     if (theirs && theirs.chain !== undefined) made.append(chain(theirs.chain, ours ? " of the translation, which is not that of the source" : ""));
     if (ours) made.append(turn(ours, source.language, "cell", wrong));
-    if (theirs) made.append(turn(theirs, row.language, "cell " + row.outcome, [...used, ...wrong]));
+    if (theirs) made.append(turn(theirs, row.language, "cell " + row.outcome, used));
   }
   return made;
 }
@@ -51,17 +54,21 @@ function conversation(row) {
 function failure(row) {
   const made = element("div", "failure");
   made.append(element("p", "", `${row.reason[0].replaceAll("_", " ")}: ${row.detail}`));
-  if (row.reason.length > 1) made.append(element("p", "more", "More than this is wrong with the row; what was found first is shown."));
-  const outputs = row.outputs || [];
-  if (row.segment !== undefined) {
+  const failed = row.failed || [];
+  if (failed.length > 1) made.append(element("p", "more", `${failed.length} parts of the row failed.`));
+  else if (row.reason.length > 1) made.append(element("p", "more", "More than this is wrong with it; what was found first is shown."));
+  const source = data.sources[row.source];
+  for (const part of failed) {
     const beside = element("div", "turns beside");
+    const segments = element("div", "outputs");
     const answers = element("div", "outputs");
-    const source = data.sources[row.source];
-    beside.append(block("What failed", row.segment, source && source.language), answers);
-    outputs.forEach((output, index) => {
-      answers.append(block(`Output ${index + 1} of ${outputs.length}, as it came`, output, row.language));
+    if (failed.length > 1) made.append(element("p", "more", `${part.reasons.map((reason) => reason.replaceAll("_", " ")).join(", ")}: ${part.detail}`));
+    for (const segment of part.segments) segments.append(block("What failed", segment, source && source.language));
+    beside.append(segments, answers);
+    part.outputs.forEach((output, index) => {
+      answers.append(block(`Output ${index + 1} of ${part.outputs.length}, as it came`, output, row.language));
     });
-    if (!outputs.length) answers.append(element("p", "quiet", "The translator gave nothing."));
+    if (!part.outputs.length) answers.append(element("p", "quiet", "The translator gave nothing."));
     made.append(beside);
   }
   if (row.record !== undefined) made.append(block("The record of the source, which could not be read", row.record));
@@ -95,8 +102,8 @@ browse({
     row.id,
     ...(data.sources[row.source]?.messages ?? []).flatMap((message) => [message.content, message.chain ?? ""]),
     ...(row.translation ?? []).flatMap((message) => [message.content, message.chain ?? ""]),
-    ...[row.detail, row.segment, row.record].filter(Boolean),
-    ...(row.outputs ?? []),
+    ...[row.detail, row.record].filter(Boolean),
+    ...(row.failed ?? []).flatMap((part) => [part.detail, ...part.segments, ...part.outputs]),
   ],
   card,
   noun: "rows",

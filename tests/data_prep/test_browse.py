@@ -12,6 +12,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
@@ -25,6 +26,7 @@ from playwright.sync_api import Browser, Locator, Page, sync_playwright
 from data_prep.browse import LONGEST_TEXT, write_browser
 from data_prep.build import run_build
 from data_prep.config import BuildConfig
+from data_prep.failures import FailedPart, failed_parts
 from data_prep.memory import memory_table
 from data_prep.sample import SampleConfig, memory_entries
 from data_prep.schema import Reject, Row, make_message, read_rejects, read_rows, write_rejects, write_rows
@@ -198,7 +200,8 @@ def test_text_is_searched_in_source_chain_translation_and_outputs(
             assert page.locator(f"#list code:text-is('{row.id}')").count() == 1, text
             assert shown(page)[0] <= 3
         page.fill("#filter-text", "document.title")
-        assert shown(page)[0] == sum(any("document.title" in output for output in r.outputs) for r in rejects) > 0
+        outputs = [[output for part in failed_parts(reject) for output in part.outputs] for reject in rejects]
+        assert shown(page)[0] == sum(any("document.title" in output for output in own) for own in outputs) > 0
 
 
 def test_a_kept_row_stands_beside_its_source(page_file: Path, rows: list[Row], open_page: OpenPage) -> None:
@@ -224,7 +227,7 @@ def test_a_kept_row_stands_beside_its_source(page_file: Path, rows: list[Row], o
 def test_a_dropped_row_says_what_failed_and_shows_every_output(
     page_file: Path, rejects: list[Reject], open_page: OpenPage
 ) -> None:
-    reject = next(reject for reject in rejects if reject.reason == "brackets" and reject.outputs)
+    reject = next(reject for reject in rejects if reject.reason == "brackets" and len(failed_parts(reject)) == 1)
     assert len(reject.outputs) == 2
     with open_page(page_file) as page:
         card = card_of(page, reject.id)
@@ -236,6 +239,34 @@ def test_a_dropped_row_says_what_failed_and_shows_every_output(
         assert "Output 2 of 2, as it came" in text
         assert card.locator(".cell mark").first.text_content() == reject.segment
         assert "dropped" in (card.get_attribute("class") or "")
+
+
+def test_a_row_with_several_failed_parts_shows_and_marks_each(
+    page_file: Path, rejects: list[Reject], open_page: OpenPage
+) -> None:
+    reject = next(reject for reject in rejects if len(failed_parts(reject)) > 1)
+    parts = failed_parts(reject)
+    assert all(len(part.outputs) == 2 for part in parts)
+    with open_page(page_file) as page:
+        card = card_of(page, reject.id)
+        shown_texts = card.locator(".failure .text").all_text_contents()
+        assert shown_texts == [text for part in parts for text in (*part.segments, *part.outputs)]
+        text = text_of(card)
+        assert f"{len(parts)} parts of the row failed." in text
+        assert all(part.detail in text for part in parts)
+        marks = set(card.locator(".cell mark").all_text_contents())
+        assert marks == {text for part in parts for text in (*part.segments, *part.given)}
+
+
+def test_a_reject_from_before_all_parts_were_kept_still_shows_what_failed() -> None:
+    old = Reject(
+        "r.fr", "fr", "math", "train", "number", "12 became 13", ("number",), "Anna has 12.", ("〘Anna a 13.〙",),
+        translation=(make_message("user", "Anna a 13. Bien."),),
+    )  # fmt: skip
+    assert failed_parts(old) == [
+        FailedPart(("Anna has 12.",), ("Anna a 13.",), ("number",), "12 became 13", ("〘Anna a 13.〙",))
+    ]
+    assert failed_parts(replace(old, segment="", outputs=())) == []
 
 
 def test_the_tables_lead_to_their_rows(

@@ -101,7 +101,7 @@ def test_help_names_the_commands() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["biuld"], "no command 'biuld'; the commands are build and inspect"),
+        (["biuld"], "no command 'biuld'; the commands are build, inspect and push"),
         (["build"], "output_dir is missing"),
         (["build", "--output_dir", "{D}", "--target_langauges", "[fr]"], "did you mean '--target_languages'"),
         (["build", "--output_dir", "{D}", "--source.kind", "xml"], "source.kind"),

@@ -91,7 +91,7 @@ def test_the_parts_of_a_turn_make_the_turn(content: str) -> None:
     source = Row("r.en", "en", "chat", (make_message("user", content),), "test", "mit", {})
     document = take_apart(source)
 
-    assert join_parts(document.turns[0], {unit: unit.text for unit in document.units}) == content
+    assert join_parts(document.turns[0], (unit.text for unit in document.units)) == content
 
 
 @settings(deadline=None)
