@@ -106,6 +106,9 @@ def read_completion(key: str, request: Request, answer: dict[str, Any]) -> Compl
         text = _message_text(message, reason) if isinstance(message, dict) else None
     if not isinstance(text, str):
         raise RefusedError(f"the answer holds no text: {excerpt(json.dumps(answer).encode())}")
+    stops = [at for stop in request.sampling.stop if stop and (at := text.find(stop)) != -1]
+    if stops:  # transformers serve leaves the stop string in the text
+        text, reason = text[: min(stops)], "stop"
     usage = answer.get("usage")
     return Completion(
         key=key,

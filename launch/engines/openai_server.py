@@ -169,10 +169,14 @@ class OpenAIServerEngine:
         faults = ["no answer"]
         try:
             async with asyncio.timeout(self._config.deadline_s):
-                if request.thinking_budget is None:
-                    completion = read_completion(key, request, await self._ask(session, request, faults))
-                    return self._with_opening(completion, request)
-                return await self._think(session, key, request, faults)
+                if request.thinking_budget is not None:
+                    return await self._think(session, key, request, faults)
+                # Before anything is sent: a template that refuses the messages is a fault of 500 at most servers.
+                opened = self._opens(request)
+                completion = read_completion(key, request, await self._ask(session, request, faults))
+                if opened is None or completion.text.startswith(OPEN):
+                    return completion
+                return replace(completion, opened_by_prompt=opened)
         except TimeoutError:
             last = f"no answer within {self._config.deadline_s:g} s; the last attempt: {faults[-1]}"
         except PassingError as error:
@@ -181,11 +185,11 @@ class OpenAIServerEngine:
             last = str(error) if isinstance(error, RefusedError) else f"{type(error).__name__}: {error}"
         return Completion(key, "", "error", error=self._without_key(" ".join(last.split()))[:500])
 
-    def _with_opening(self, completion: Completion, request: Request) -> Completion:
-        """With the tokenizer at hand it is known whether the chat template opened the chain, which no server says."""
-        if self._renderer is None or request.messages is None or completion.text.startswith(OPEN):
-            return completion
-        return replace(completion, opened_by_prompt=ends_open(self._renderer.prompt(request)))
+    def _opens(self, request: Request) -> bool | None:
+        """Whether the chat template opens the chain; only the tokenizer tells, no server says so."""
+        if self._renderer is None or request.messages is None:
+            return None
+        return ends_open(self._renderer.prompt(request))
 
     async def _think(
         self, session: aiohttp.ClientSession, key: str, request: Request, faults: list[str]
@@ -195,13 +199,12 @@ class OpenAIServerEngine:
         assert renderer is not None
         assert budget is not None
         prompt, limit = renderer.prompt(request), min(most, budget + GRACE_TOKENS)
-        extra = {"skip_special_tokens": False} if renderer.hides_tags else {}
 
         async def ask(text: str, room: int) -> Completion:
             part = replace(
                 request, prompt=text, messages=None, sampling=replace(request.sampling, max_new_tokens=room)
             )
-            return read_completion(key, part, await self._ask(session, part, faults, extra))
+            return read_completion(key, part, await self._ask(session, part, faults))
 
         first = await ask(prompt, limit)
         cut_off = first.finish_reason == "length"
@@ -230,10 +233,11 @@ class OpenAIServerEngine:
         session: aiohttp.ClientSession,
         request: Request,
         faults: list[str],
-        extra: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         """The body of a successful answer, after some attempts; what went wrong is added to ``faults``."""
-        body = payload(self._config.model, request) | (extra or {})
+        body = payload(self._config.model, request)
+        if self._renderer is not None and self._renderer.hides_tags:
+            body["skip_special_tokens"] = False  # the tags of the chain are special tokens
         url = self._chat_url if request.messages is not None else self._completions_url
         try:
             return await self._post(session, url, body)
@@ -285,11 +289,21 @@ class OpenAIServerEngine:
         if response.status in (408, 425, 429) or response.status >= 500:
             raise PassingError(f"status {response.status}: {excerpt(content)}", _retry_after(response))
         if response.status != 200:
-            raise RefusedError(f"status {response.status}: {excerpt(content)}")
+            raise RefusedError(f"status {response.status}: {excerpt(content)}{_advice(body, content)}")
         return decode(content, response.content_type)
 
     def _without_key(self, text: str) -> str:
         return text.replace(self._key, "[key]") if self._key else text
+
+
+def _advice(body: dict[str, Any], refusal: bytes) -> str:
+    """What to do about a server that does not take ``skip_special_tokens``."""
+    if "skip_special_tokens" not in body or b"skip_special_tokens" not in refusal:
+        return ""
+    return (
+        "; this server leaves special tokens out of its text, and the tags of the chain are special tokens of this "
+        "model: serve what 'python -m launch.export' makes of the checkpoint"
+    )
 
 
 async def _disconnect(session: aiohttp.ClientSession, tasks: list[asyncio.Task[None]]) -> None:

@@ -94,11 +94,11 @@ class PromptRenderer:
         """How many tokens ``text`` has."""
         return len(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
-    @property
+    @cached_property
     def hides_tags(self) -> bool:
         """Whether the tags of the chain are special tokens, which servers leave out of the text unless told not to."""
-        added = self._tokenizer.added_tokens_decoder.get(self._tokenizer.convert_tokens_to_ids(CLOSE))
-        return added is not None and bool(added.special)
+        added = self._tokenizer.added_tokens_decoder.values()
+        return any(token.content == CLOSE and token.special for token in added)
 
     def _adds(self, begin: str) -> bool:
         ids = self._tokenizer("a")["input_ids"]
