@@ -65,12 +65,16 @@ class ConcurrencyLimit:
 
     def room(self, tasks: int) -> bool:
         """Whether another request may be begun, where ``tasks`` are under way, ``idle`` of them between attempts."""
-        return tasks < self._most and tasks - self.idle < self.value and monotonic() >= self._not_before
+        return tasks < self._most and tasks - self.idle < self.value and self.pause_s() <= 0
+
+    def pause_s(self) -> float:
+        """Seconds until anybody may ask again; 0 or less: now."""
+        return self._not_before - monotonic()
 
     async def acquire(self) -> Ticket:
         """Wait until an attempt may go."""
-        while self._in_flight >= self.value or monotonic() < self._not_before:
-            if (pause := self._not_before - monotonic()) > 0:
+        while self._in_flight >= self.value or self.pause_s() > 0:
+            if (pause := self.pause_s()) > 0:
                 await asyncio.sleep(pause)
                 continue
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()

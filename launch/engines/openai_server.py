@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
-from time import time
 from typing import Any
 
 import aiohttp
@@ -134,6 +134,8 @@ class OpenAIServerEngine:
                         tasks.add(loop.create_task(answer(request)))
                     if tasks and not arrived:
                         loop.run_forever()
+                    elif not exhausted and not arrived:  # nobody is under way, and nobody may ask yet
+                        time.sleep(max(self._limit.pause_s(), 0.0))
                     while arrived:
                         yield arrived.popleft()
             finally:
@@ -327,7 +329,7 @@ def _retry_after(response: aiohttp.ClientResponse) -> float | None:
     if not value:
         return None
     try:
-        seconds = float(value) if value[0].isdigit() else parsedate_to_datetime(value).timestamp() - time()
+        seconds = float(value) if value[0].isdigit() else parsedate_to_datetime(value).timestamp() - time.time()
     except (ValueError, TypeError, OverflowError):
         return None
     return min(max(seconds, 0.0), _LONGEST_WAIT_S)
