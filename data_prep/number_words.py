@@ -13,7 +13,7 @@ from functools import cache
 
 from num2words import num2words
 
-from data_prep.languages import get_language
+from data_prep.languages import Language, get_language
 
 # A word as number words have it: letters, joined by nothing; hyphens and spaces join the words of one number.
 TOKEN = re.compile(r"[^\W\d_]+")
@@ -47,6 +47,7 @@ class Lexicon:
         thousands: the scale words that may be written together with the numbers around them.
         longest: the most words a spelled number has.
         stems: spelled numbers that longer words begin with, in languages that write compounds in one word.
+        links: words between a scale word and what follows it ("two thousand and one").
     """
 
     small: dict[str, int]
@@ -57,6 +58,7 @@ class Lexicon:
     thousands: tuple[str, ...]
     longest: int
     stems: re.Pattern[str] | None
+    links: frozenset[str]
 
 
 @cache
@@ -70,6 +72,7 @@ def lexicon(code: str) -> Lexicon:
             small.setdefault(spelled, number)
             small.setdefault(spelled.replace(" and ", " "), number)  # American English
             small.setdefault(_unaccented(spelled), number)
+        small |= {form: number for form, number in _other_forms(small, language).items() if form not in small}
     small |= language.cardinal_forms
     readings: dict[str, list[Fraction]] = {}
     vague: set[str] = set()
@@ -101,7 +104,39 @@ def lexicon(code: str) -> Lexicon:
         thousands=tuple(word for word, power in scales.items() if power == 3),
         longest=max((word.count(" ") + 1 for word in small), default=1),
         stems=stems,
+        links=frozenset(_normal(num2words(1001, lang=code)).split()) - set(small) - set(scales)
+        if language.spaced
+        else frozenset(),
     )
+
+
+def _other_forms(spelled: dict[str, int], language: Language) -> dict[str, int]:
+    """Spelled numbers in which a word is inflected ("ciento una", "doscientas tres"), or "one hundred" lacks "one"."""
+    usual = {
+        number: _normal(num2words(number, lang=language.code)) for number in set(language.cardinal_forms.values())
+    }
+    pairs = [(usual[number], form, number) for form, number in language.cardinal_forms.items()]
+    one = [_normal(num2words(1, lang=language.code)), *(form for _, form, number in pairs if number == 1)]
+    hundreds = [word for word, power in language.scale_words.items() if power == 2]
+    forms: dict[str, int] = {}
+    for words, value in spelled.items():
+        if value <= 20:
+            continue
+        for word, form, number in pairs:
+            if number == 1 and words.endswith(word):
+                forms[words.removesuffix(word) + form] = value
+            elif number >= 100 and words.startswith(word + " "):
+                forms[form + words.removeprefix(word)] = value
+        for hundred in hundreds:
+            for first in one:
+                for joint in ("", " "):
+                    if words.startswith(first + joint + hundred) and len(words) > len(first + joint + hundred):
+                        forms[words.removeprefix(first + joint)] = value
+    for words, value in list(forms.items()):  # both at once: "doscientas una"
+        for word, form, number in pairs:
+            if number == 1 and words.endswith(" " + word):
+                forms[words.removesuffix(word) + form] = value
+    return forms
 
 
 def _normal(spelled: str) -> str:
@@ -156,11 +191,12 @@ def _number_at(text: str, tokens: list[tuple[int, int]], index: int, words: Lexi
         if power < 2 or (scale_at == index and value is not None):
             break
         total += (1 if value is None else value) * 10**power
-        if value is None:  # "thousand" alone: "a thousand", "thousands of"
-            return scale_at + 1, WordNumber((Fraction(10**power),), vague=True)
+        bare = value is None
         scaled, value, after = True, None, scale_at + 1
-        following, rest = _small(text, tokens, after, words, joined=True)
+        following, rest = _after_scale(text, tokens, after, words)
         if rest is None or rest >= 10**power:
+            if bare and total == 10**power:  # "thousand" alone: "a thousand", "thousands of"
+                return after, WordNumber((Fraction(10**power),), vague=True)
             break
         value, after = rest, following
     if value is None and not scaled:
@@ -183,6 +219,18 @@ def _number_at(text: str, tokens: list[tuple[int, int]], index: int, words: Lexi
             return after + 1, WordNumber((total * 12,))
     vague = after == index + 1 and _word(text, tokens, index, joined=False) in words.homographs
     return after, WordNumber((total,), vague=vague)
+
+
+def _after_scale(text: str, tokens: list[tuple[int, int]], index: int, words: Lexicon) -> tuple[int, int | None]:
+    """The number that goes on after a scale word: "two thousand [and one]", "eine Million [zweihunderttausend]"."""
+    following, rest = _small(text, tokens, index, words, joined=True)
+    word = _word(text, tokens, index, joined=True)
+    if rest is None and word and word in words.links:
+        following, rest = _small(text, tokens, index + 1, words, joined=True)
+        return following, rest if rest is not None and rest < 100 else None
+    if rest is None and len(word) > 5 and (glued := _glued(word, words)) is not None and not glued.vague:
+        return index + 1, int(glued.readings[0])
+    return following, rest
 
 
 def _small(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -55,10 +56,16 @@ def run(argv: Sequence[str]) -> None:
     """Ask everything, score it, write the report."""
     from eval.config import parse_eval_config
     from eval.generate import generate
+    from eval.judge import forget, open_judge
     from eval.report import score_folder
 
     config = parse_eval_config(argv, prog="python -m eval run", description="Evaluate a model.")
+    judge = open_judge(config.judge)  # before anything is asked, so that a mistake in the recipe costs nothing
     folder = generate(config)
+    if judge is None:
+        forget(folder)
+    else:
+        judge.judge(folder)
     _say_result(folder, score_folder(folder))
 
 
@@ -188,6 +195,10 @@ def _say_result(folder: Path, report: dict[str, object]) -> None:
                 f"({listed}); run the same command again to ask them once more",
                 file=sys.stderr,
             )
+    for task, by_language in report.get("judge", {}).get("outcomes", {}).items():  # type: ignore[attr-defined]
+        outcomes = sum(map(Counter, by_language.values()), Counter[str]())
+        listed = ", ".join(f"{outcome.replace('_', ' ')}: {count}" for outcome, count in outcomes.most_common())
+        print(f"the judge on the chains of {task}: {listed}")
     print(f"report: {folder / 'report.html'}")
 
 

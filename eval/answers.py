@@ -1,41 +1,31 @@
 """Grading final answers: would an attentive reader of the language accept the answer as equal to the gold?
 
 A response comes in with its gold answer; out comes whether they agree, what was taken for the answer, and how it was
-found. Where the answer stands is the business of ``candidates``, what a statement says that of ``readings`` (numbers)
-and ``forms`` (letters, times, tuples, words).
+found. What the sentences do is the business of ``discourse``, where the answer stands that of ``boxes`` and
+``candidates``, what a statement says that of ``readings`` (numbers), ``clocks`` (times) and ``forms`` (all else).
 """
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
 from data_prep.languages import get_language
-from eval import forms, symbolic
-from eval.candidates import (
-    LONGEST,
-    WINDOW,
-    Candidate,
-    announced,
-    asks_the_task,
-    boxes,
-    is_question,
-    refusal_pattern,
-    restates,
-    sentences,
-)
+from eval import clocks, forms, symbolic
+from eval.boxes import boxes
+from eval.candidates import LONGEST, WINDOW, Candidate, announced, last_sentences
+from eval.corrections import after_correction, opens_with_correction, retracted
+from eval.discourse import with_roles
 from eval.golds import Gold, read_gold
-from eval.phrases import either_word, phrases
+from eval.phrases import Phrases, either_word, phrases
 from eval.quantities import clean, find_quantities
-from eval.readings import Reading, after_correction, read_number
+from eval.readings import Reading, read_number
 from launch.thinking import CLOSE, OPEN, split_thinking
 
-_MOST_SENTENCES = 12
-_LABEL = re.compile(
-    r"^\s*[*_#]*(?:\s?[^\W\d]+\s?\d{1,2}\s?:|\d{1,2}[.)])[*_]*\s*(?=[^\s\d])|^\s*[*_#]*\s?[^\W\d]+\s\d{1,2}:(?=\d{3})"
-)
+_DIGIT = re.compile(r"\d")
 _EXTRACTED = 200  # characters of an answer that are kept
 
 
@@ -45,7 +35,7 @@ class Grade:
 
     Args:
         correct: a reader would accept the answer.
-        extracted: the answer as written in the response, None where there is none.
+        extracted: the answer as written in the response, number words in digits; None where there is none.
         method: how it was found: ``boxed``, ``anchor`` ("the answer is"), ``bare`` (the response is nothing else),
             ``last_number`` (weak: a sentence that does not say that it is the answer); or why there is none:
             ``several`` (two answers, a range), ``unfinished`` ("5 + 7"), ``denied``, ``empty_box``, ``refusal``,
@@ -71,8 +61,9 @@ def grade(response: str, gold: str, language: str) -> Grade:
     """Grade a response, the part after the thinking, against a gold answer.
 
     The last closed box counts first, then the last statement that announces an answer in the language or in English,
-    then the last sentence with a number. A response that still carries its thinking is parted first; thinking that
-    never closed is no answer. Takes time linear in the response and never raises on any response or gold.
+    then the last sentence with a number; checks, notes and what-ifs beside an answer do not count. A response that
+    still carries its thinking is parted first; thinking that never closed is no answer. Takes time linear in the
+    response and never raises on any response or gold.
 
     Raises:
         InputError: no such language is registered.
@@ -87,7 +78,7 @@ def grade(response: str, gold: str, language: str) -> Grade:
         if candidate.method == "empty_box":
             empty_box = True
             continue
-        if candidate.method in ("refusal", "restatement"):
+        if candidate.method in ("refusal", "restatement", "unfinished"):
             return Grade(False, None, candidate.method)
         if empty_box and candidate.method in ("last_number", "bare"):
             break
@@ -116,9 +107,13 @@ def _candidates(answer: str, language: str, target: Gold) -> Iterator[Candidate]
         yield _boxed(answer, found, target)
     if empty:
         yield Candidate("", "", "empty_box")
-    text = clean(answer[-2 * WINDOW :])
-    yield from _without_doubt(announced(text, language), target, language)
-    yield from _last_sentences(text, language, target)
+    window = clean(answer[-2 * WINDOW :])[-WINDOW:]
+    parts = with_roles(window, language)
+    yield from _without_doubt(announced(window, language, parts), target, language)
+    yield from last_sentences(window, language, parts)
+    if any(part.role != "main" for part in parts):
+        yield from announced(window, language, parts, asides=True)
+        yield from last_sentences(window, language, parts, asides=True)
 
 
 def _boxed(answer: str, found: list[tuple[int, int, str]], target: Gold) -> Candidate:
@@ -144,10 +139,8 @@ def _without_doubt(candidates: Iterator[Candidate], target: Gold, language: str)
     between = earlier.rest[: max(0, len(earlier.rest) - len(last.rest) - len(last.text))] if earlier else ""
     if earlier is not None and target.kind == "number" and len(between) < 40 and not re.search(r"[\d=]", between):
         one, two = read_number(earlier.text, language), read_number(last.text, language)
-        corrected = re.search(
-            either_word(phrases(language).corrections + phrases(language).but), between, re.IGNORECASE
-        )
-        if one.status == two.status == "value" and not set(one.values) & set(two.values) and not corrected:
+        differ = one.status == two.status == "value" and not set(one.values) & set(two.values)
+        if differ and not _turn_pattern(phrases(language)).search(between):
             yield Candidate(f"{one.text} / {two.text}", "", "several")
             return
     yield last
@@ -156,37 +149,16 @@ def _without_doubt(candidates: Iterator[Candidate], target: Gold, language: str)
         yield from candidates
 
 
-def _last_sentences(text: str, language: str, target: Gold) -> Iterator[Candidate]:
-    window = text[-WINDOW:]
-    spans = sentences(window)
-    if refusal_pattern(phrases(language)).search(window):
-        yield Candidate("", "", "refusal")
-        return
-    if (
-        len(spans) == 1
-        and len(window.strip()) <= 80
-        and re.fullmatch(
-            r"[^\w]*(?:[^\W\d]+\W+){0,1}(?:\d|[(\[]?[A-J](?![^\W\d_])|[$€£¥-]).{0,40}|\W*\w+\W*",
-            window.strip(),
-            re.DOTALL,
-        )
-        and not is_question(window)
-    ):
-        yield Candidate(_LABEL.sub("", window.strip()), "", "bare")
-        return
-    digits = re.search(r"\d", window) is not None
-    for index, (start, end) in enumerate(list(reversed(spans))[:_MOST_SENTENCES]):
-        sentence = window[start:end]
-        if is_question(sentence):
-            if asks_the_task(sentence, language):
-                yield Candidate("", "", "restatement")
-                return
-            continue
-        if restates(sentence, language) and "=" not in sentence:
-            yield Candidate("", "", "restatement")
-            return
-        sentence = _LABEL.sub("", sentence)
-        yield Candidate(sentence[-2000:], window[end : end + 600], "last_number", words_count=index == 0 or not digits)
+@functools.cache
+def _turn_pattern(words: Phrases) -> re.Pattern[str]:
+    return re.compile(either_word(words.corrections + words.but), re.IGNORECASE)
+
+
+@functools.cache
+def _second_pattern(words: Phrases) -> re.Pattern[str]:
+    """The start of a second answer after the first ("18. Or maybe 20")."""
+    either = "|".join(word for word in words.alternatives if word.isascii())
+    return re.compile(rf"[\s$.]*(?:{either})\s+(?:\w+\s){{0,2}}[^\w\s]?(?=[$€£¥]?\d)", re.IGNORECASE)
 
 
 # --- the verdict ----------------------------------------------------------------------------------------------------
@@ -198,13 +170,8 @@ def _judge(candidate: Candidate, target: Gold, language: str) -> _Verdict:
     weak = candidate.method in ("last_number", "bare")
     statement = candidate.text
     if target.kind != "symbolic" and candidate.method != "bare":
-        retracted = re.match(
-            rf"\W*(?:.{{0,40}}?\s)?(?:{'|'.join(phrases(language).retractions)})",
-            candidate.rest,
-            re.IGNORECASE | re.DOTALL,
-        )
-        statement = _corrected(statement, candidate.rest, language, target)
-        if retracted and statement == candidate.text:
+        statement = _corrected(statement, candidate.rest, language, target, weak=weak)
+        if statement == candidate.text and retracted(candidate.rest, phrases(language)):
             return _Verdict(True, reason="denied", text=statement)
     match target.kind:
         case "number":
@@ -235,20 +202,19 @@ def _judge(candidate: Candidate, target: Gold, language: str) -> _Verdict:
             return _judge_symbolic(statement, target, weak=weak)
 
 
-def _corrected(statement: str, rest: str, language: str, target: Gold) -> str:
+def _corrected(statement: str, rest: str, language: str, target: Gold, *, weak: bool) -> str:
     """The statement with what follows it, when that takes it back or puts another answer beside it."""
-    tail = rest[:300]
-    if target.kind == "number" and re.search(r"\d", tail) and re.search(r"\d", statement):
+    tail = rest[:600]
+    if target.kind in ("choice", "time") and opens_with_correction(tail, phrases(language)) is not None:
+        joined = f"{statement} {tail[:200]}"
+        nothing = target.kind == "choice" and forms.read_choice(joined, language, sentence=weak) is None
+        return statement if nothing else joined
+    if target.kind == "number" and _DIGIT.search(tail) and _DIGIT.search(statement):
         joined = f"{statement.rstrip().rstrip('.。!')}. {tail}"
-        cut = after_correction(joined, phrases(language), language)
-        if cut != joined and len(cut) < len(tail) + 1:
-            return cut[: (sentences(cut) or [(0, len(cut))])[0][1]]
-        either = "|".join(word for word in phrases(language).alternatives if word.isascii())
-        second = re.match(
-            rf"[\s$.]*(?:{either})\s+(?:\w+\s){{0,2}}[^\w\s]?(?=[$€£¥]?\d)",
-            tail,
-            re.IGNORECASE,
-        )
+        cut = None if weak else after_correction(joined, phrases(language))
+        if cut is not None and len(cut) < len(tail) + 1:
+            return joined
+        second = _second_pattern(phrases(language)).match(tail)
         if second:
             number = find_quantities(tail[second.end() :], language)
             first = read_number(statement, language)
@@ -292,23 +258,23 @@ def _rounds_to(value: Fraction, gold: Fraction, decimals: int) -> bool:
 
 
 def _judge_time(statement: str, target: Gold, language: str) -> _Verdict:
-    time = forms.read_time(statement, language)
+    time = clocks.read_time(statement, language)
     if time is None:
         return _Verdict(False)
     if isinstance(time, str) or target.time is None:
         return _Verdict(True, reason="several", text=statement)
     return _Verdict(
         True,
-        forms.same_time(time, target.time),
+        clocks.same_time(time, target.time),
         f"{time[0]}:{time[1]:02d} {time[2]}".strip(),
     )
 
 
 def _judge_ratio(statement: str, target: Gold) -> _Verdict:
-    found = re.findall(r"(?<![\d.,])\d+(?:\s?(?::|to|à|zu|対)\s?\d+)+", statement)
+    found = re.findall(r"(?<![\d.,])\d+(?:\s?(?::|to|à|a|zu|対)\s?\d+)+", statement)
     if not found:
         return _Verdict(False)
-    written = [re.sub(r"\s|to|à|zu|対", lambda m: "" if m[0].isspace() else ":", text) for text in found]
+    written = [re.sub(r"\s|to|à|a|zu|対", lambda m: "" if m[0].isspace() else ":", text) for text in found]
     if len(set(written)) > 1 and "=" not in statement:
         return _Verdict(True, reason="several", text=statement)
     return _Verdict(True, written[-1] == target.raw, written[-1])

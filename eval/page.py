@@ -112,6 +112,7 @@ def render_report(
         title=f"Evaluation of {report['name']}",
         report=report,
         tasks=tasks,
+        judged=_judged(report),
         plots=_plots(report),
         language_names={code: language.native_name for code, language in LANGUAGES.items()} | {AVERAGE: "average"},
         average=AVERAGE,
@@ -148,6 +149,21 @@ def _plots(report: Mapping[str, Any]) -> list[dict[str, Any]]:
         if series:
             plots.append({"title": title, "svg": plot_by_language(series, kind)})
     return plots
+
+
+def _judged(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What a judge said of the chains, a table a task; empty where none was asked."""
+    judge = report.get("judge", {})
+    return [
+        {
+            "name": name,
+            "metrics": metrics,
+            "items": report["tasks"][name]["items"],
+            "columns": [Column(criterion, criterion, True, 1.0) for criterion in judge["criteria"]],
+            "outcomes": judge["outcomes"][name],
+        }
+        for name, metrics in judge.get("metrics", {}).items()
+    ]
 
 
 def _browsed(generation: Generation, score: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,8 +21,21 @@ class Phrases:
     """The phrases of one language.
 
     Args:
-        corrections: openings that take back what was said before; what follows counts ("no, 18").
+        corrections: openings that take back what was said before; what follows counts ("wait, it is 18").
+        weak_corrections: those that do so only with a comma or a number after them ("no, 18").
         retractions: clauses that take back an answer even when nothing follows ("that is wrong").
+        confirmations: clauses that end a doubt with what was said before ("that is right").
+        checks, notes: headings of a check or an explanation ("Check:", "Explanation:").
+        check_openings, note_openings: openings of sentences that check or remark something ("to verify", "note that").
+        counterfactuals: clauses that say what would have been ("without the discount he would have paid").
+        half_after, quarter_after, three_quarters_after: words that add to the number before them ("two and a half").
+        half_glued: the same written in one word with the number ("zweieinhalb").
+        half_before: words that halve what follows ("half a dozen").
+        articles: articles that stand for one ("an hour and a half").
+        decimal_words: words for the decimal separator ("one point five").
+        times: clock times in words, ``{hour}`` and ``{minute}`` being numbers, and after ``|`` the minutes to add: a
+            constant, ``+`` or ``-`` the minute named.
+        noon, midnight: words for 12:00 and 0:00.
         denied_before: words that deny the number after them ("not 20"); denied_after: before them ("20ではなく").
         alternatives: words between two answers of which it may be either ("18 or 20").
         paired: words that part two answers when they are said twice ("soit 18, soit 20").
@@ -32,6 +45,14 @@ class Phrases:
         conditions: openings under which a statement is not made ("if the answer is 18").
         restatements: openings of clauses that tell the task again ("we need to find").
         questions: words that make a clause a question about the quantity asked for.
+        comparisons: words that make the number before them a difference ("4 more than").
+        hedges: words that make two numbers two guesses ("could be 18 … could be 20").
+        offers: openings of a question that offers help.
+        dangling: words that no sentence ends with; one that does was broken off.
+        wrong_after: clauses that rule out the choice before them ("B is too small").
+        instructions: clauses that repeat how to answer ("on the last line").
+        neither: words that deny all the choices after them ("neither A nor B").
+        takes, purpose: "it takes 4 hours", "to drive" 240 miles: the second number is what the first is needed for.
         but: words after which a clause counts on its own.
         reasons: words that open a clause beside the point, a reason or a part ("because", "of whom").
         asides: prepositions that mark a number as circumstance ("in 3 days", "for 5 people").
@@ -43,7 +64,24 @@ class Phrases:
     """
 
     corrections: tuple[str, ...] = ()
+    weak_corrections: tuple[str, ...] = ()
     retractions: tuple[str, ...] = ()
+    confirmations: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    check_openings: tuple[str, ...] = ()
+    note_openings: tuple[str, ...] = ()
+    counterfactuals: tuple[str, ...] = ()
+    half_after: tuple[str, ...] = ()
+    quarter_after: tuple[str, ...] = ()
+    three_quarters_after: tuple[str, ...] = ()
+    half_glued: tuple[str, ...] = ()
+    half_before: tuple[str, ...] = ()
+    articles: tuple[str, ...] = ()
+    decimal_words: tuple[str, ...] = ()
+    times: tuple[str, ...] = ()
+    noon: tuple[str, ...] = ()
+    midnight: tuple[str, ...] = ()
     denied_before: tuple[str, ...] = ()
     denied_after: tuple[str, ...] = ()
     alternatives: tuple[str, ...] = ()
@@ -55,6 +93,15 @@ class Phrases:
     conditions: tuple[str, ...] = ()
     restatements: tuple[str, ...] = ()
     questions: tuple[str, ...] = ()
+    comparisons: tuple[str, ...] = ()
+    hedges: tuple[str, ...] = ()
+    offers: tuple[str, ...] = ()
+    dangling: tuple[str, ...] = ()
+    wrong_after: tuple[str, ...] = ()
+    instructions: tuple[str, ...] = ()
+    neither: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
+    purpose: tuple[str, ...] = ()
     but: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     asides: tuple[str, ...] = ()

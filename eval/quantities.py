@@ -1,6 +1,6 @@
-"""Quantities as people write them: text in one of our languages in, numbers with their possible values out.
+"""Quantities in digits: text in one of our languages in, numbers with their possible values out.
 
-Digits with the separators of the language, fractions, powers, percent, scale words (万, million), number words.
+Separators of the language, fractions, powers, percent, scale words (万, million); ``spelled`` reads words.
 """
 
 from __future__ import annotations
@@ -12,12 +12,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from data_prep.languages import LANGUAGES, get_language
-from data_prep.numbers import find_numbers
-from eval.phrases import japanese
 
 _MOST_DIGITS = 60  # longer runs of digits are no answer that anyone gives, and cost time to compare
 _MOST_POWER = 60
-_WORDS_WITHIN = 400  # characters of a statement in which number words are looked for
 
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _CHARACTERS = str.maketrans(
@@ -29,7 +26,14 @@ _CHARACTERS = str.maketrans(
     | {0x2044: "/", 0x2215: "/"}
 )
 _VULGAR = {c: unicodedata.normalize("NFKC", c).replace("\u2044", "/") for c in "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"}
-_VULGAR_PATTERN = re.compile("[" + "".join(_VULGAR) + "]")
+_VULGAR_PATTERN = re.compile(r" ?([" + "".join(_VULGAR) + "])")
+_MIXED_JAPANESE = re.compile(r"(?<![\d.,])(\d{1,6})と(\d{1,6})分の(\d{1,6})")
+_ANSWER_TAG = re.compile(r"<(?:final_?)?answer>", re.IGNORECASE)
+_TAG = re.compile(
+    r"</?(?:final_?answer|answer|final|result|b|strong|i|em|u|mark|span|p|div|sub|sup|li)>", re.IGNORECASE
+)
+_STRUCK = re.compile(r"~~[^~\n]{1,200}~~|<(del|s|strike)>[^<\n]{0,200}</\1>")
+_RAISED = re.compile(r"(?<=\d)[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
 _SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 
 _LATEX = [
@@ -41,6 +45,7 @@ _LATEX = [
         ),
         (r"(?<=\d)\{,\}(?=\d)", ","),
         (r"(?<=\d)\{\.\}(?=\d)", "."),
+        (r"\\(?:cancel|bcancel|xcancel|sout|st)\s*\{[^{}]{0,200}\}", " "),
         (r"\\!", ""),
         (r"\\(?:[,;: ]|q?quad\b)|(?<=\d)~(?=\d{3}\b)", " "),
         (r"\\(?:left|right|displaystyle|big|Big|bigl|bigr)\b", ""),
@@ -70,12 +75,14 @@ _NUMBER = r"""
       | \d+
       | (?<!\d)[.]\d+ )"""
 _TOKEN = re.compile(
-    rf"""(?P<clock>(?<![A-Za-z0-9_.,])\d{{1,2}}(?:\s?(?:[:hH]|時)\s?)\d{{2}}(?:分|(?!\d))(?!:\d))
-    | (?P<ratio>(?<![A-Za-z0-9_.,])\d+(?:\s?:\s?\d+)+)
+    rf"""(?P<clock>(?<![A-Za-z0-9_.,])\d{{1,2}}(?::|\s?(?:[hH]|時)\s?)\d{{2}}(?:分|(?!\d))(?!:\d))
+    | (?P<ratio>(?<![A-Za-z0-9_.,])\d+(?:(?::\d+)+|(?:\s:\s\d+)+))
     | (?<![A-Za-zÀ-ɏ_0-9])(?<!\^)
       (?P<sign>(?<![\w)\]%°$])[-–+](?=[$€£¥]?\s?[\d.])|(?<![\w)\]%°$])(?<![\w)\]%°$]\s)[-+]\s(?=[$€£¥]?[\d.]))?
       (?P<currency>[$€£¥]\s?)?
-      (?: (?P<whole>\d{{1,6}})\s(?P<top>\d{{1,6}})/(?P<bottom>\d{{1,6}})(?![\d/])
+      (?: (?P<whole>\d{{1,6}})\s{{1,2}}(?P<top>\d{{1,6}})/(?P<bottom>\d{{1,6}})(?![\d/])
+        | (?P<whole_and>\d{{1,6}})\s(?:and|et|y|e|und)\s
+          (?P<top_and>\d{{1,3}})/(?P<bottom_and>\d{{1,3}})(?=\s?[^\W\d_]{{2}})
         | (?P<a>{_NUMBER})
           (?: \s?/\s?(?P<b>\d+(?:[.,]\d+)?)(?!\s?[\d/])
             | (?:\s?\^\s?|\*\*(?=\d))\{{?\s?(?P<power>-?\d{{1,4}})\s?\}}?
@@ -89,10 +96,13 @@ _PERCENT = re.compile(
     r"\s?(?:%|percent\b|per cent\b|pour cent\b|por ciento\b|prozent\b|per cento\b|パーセント|percento\b|pct\b)",
     re.IGNORECASE,
 )
+# "Minus" after a number subtracts; the Romance words do so more often, and mean "less" too.
 _MINUS_WORD = re.compile(
-    r"(?:(?:(?<!\d)(?<!\d\s)(?<!\w)minus|(?:^|\b(?:est|de|es|son|è|di)\s+)(?:moins|menos|meno))\s|マイナス)$",
+    r"(?:(?:(?<!\d)(?<!\d\s)(?<!\w)(?:minus|negative)|(?:^|[=:]\s?|\b(?:est|était|de|d'|à|fait|faisait|indique|marque|atteint|"
+    r"es|son|era|eran|hay|hace|hacía|marca|marcaba|a|è|era|di|sono|erano|fa|faceva|segna|segnava)\s+)(?:moins|menos|meno))\s|マイナス)$",
     re.IGNORECASE,
 )
+_MINUS_ENDS = frozenset({"s ", "S ", "o ", "O ", "e ", "E ", "ナス"})
 _SHORT_SCALE = {
     "k": 3,
     "K": 3,
@@ -128,17 +138,21 @@ class Quantity:
 
 def clean(text: str) -> str:
     """Plain text of an answer: half-width characters, plain spaces and signs, LaTeX of numbers written out."""
-    text = text.translate(_CHARACTERS)
+    plain = text.isascii()
+    text = text.replace("\t", " ") if plain else text.translate(_CHARACTERS)
     if "\\" in text or "{" in text:
         for pattern, replacement in _LATEX:
             text = pattern.sub(replacement, text)
-    text = _VULGAR_PATTERN.sub(lambda match: " " + _VULGAR[match[0]], text)
-    text = _UNIT_POWER.sub("", text)
-    return re.sub(
-        r"(?<=\d)[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+",
-        lambda match: "^" + match[0].translate(_SUPERSCRIPT),
-        text,
-    )
+    if "~~" in text or "<" in text:
+        text = _TAG.sub(" ", _ANSWER_TAG.sub("\nAnswer: ", _STRUCK.sub(" ", text)))
+    if not plain:
+        text = _VULGAR_PATTERN.sub(lambda match: f" {_VULGAR[match[1]]}", text)
+        if "分の" in text:
+            text = _MIXED_JAPANESE.sub(r"\1 \3/\2", text)
+    if "^" in text or not plain:
+        text = _UNIT_POWER.sub("", text)
+        text = _RAISED.sub(lambda match: "^" + match[0].translate(_SUPERSCRIPT), text)
+    return text
 
 
 def find_quantities(text: str, language: str) -> list[Quantity]:
@@ -152,18 +166,11 @@ def find_quantities(text: str, language: str) -> list[Quantity]:
     return found
 
 
-def find_number_words(text: str, language: str) -> list[Quantity]:
-    """Numbers written as words ("zweiundvierzig", "la moitié", 十八), for statements without digits.
-
-    Words that often are no number ("one", "second") count only where the text is little else.
-    """
-    found = [
-        number for number in find_numbers(text[:_WORDS_WITHIN], language) if number.form == "word" and number.readings
-    ]
-    sure = [n for n in found if not n.vague or (japanese(n.text) and len(n.text) > 1)]
-    if not sure and len(found) == 1 and len(text.split()) <= 4 and len(text) <= 40:
-        sure = found
-    return [Quantity(n.start, n.end, n.readings[:1], n.percent) for n in sure]
+def minus_before(text: str, start: int) -> bool:
+    """Whether a word before the number at ``start`` makes it negative ("minus five", "moins 5")."""
+    if text[max(0, start - 2) : start] not in _MINUS_ENDS:
+        return False
+    return _MINUS_WORD.search(text[max(0, start - 24) : start]) is not None
 
 
 def _quantity(match: re.Match[str], text: str, language: str) -> Quantity:
@@ -175,16 +182,17 @@ def _quantity(match: re.Match[str], text: str, language: str) -> Quantity:
         return Quantity(start, end, ())
     values = _values(match, language)
     values, end = _scaled(values, text, end, language)
-    if (match["sign"] and match["sign"].strip() in "-–") or _MINUS_WORD.search(text, max(0, start - 24), start):
+    if (match["sign"] and match["sign"].strip() in "-–") or minus_before(text, start):
         values = tuple(-value for value in values)
     percent = _PERCENT.match(text, end)
     return Quantity(start, percent.end() if percent else end, values, percent is not None)
 
 
 def _values(match: re.Match[str], language: str) -> tuple[Fraction, ...]:
-    if match["whole"]:
-        bottom = int(match["bottom"])
-        return (int(match["whole"]) + Fraction(int(match["top"]), bottom),) if bottom else ()
+    if match["whole"] or match["whole_and"]:
+        name = "" if match["whole"] else "_and"
+        bottom = int(match[f"bottom{name}"])
+        return (int(match[f"whole{name}"]) + Fraction(int(match[f"top{name}"]), bottom),) if bottom else ()
     values = read_digits(match["a"], language)
     if match["b"]:
         below = read_digits(match["b"], language)

@@ -23,6 +23,7 @@ from eval.folder import (
     write_text,
 )
 from eval.generate import package_versions
+from eval.judge import judge_report
 from eval.page import render_report
 from eval.score import (
     AVERAGE,
@@ -66,6 +67,9 @@ def score_folder(folder: Path) -> dict[str, Any]:
     with tqdm(total=sum(len(g) for by in generations.values() for g in by.values()), desc="scoring") as bar:
         for name in run.tasks:
             _score_task(name, run, generations[name], report, scores, embedder, bar)
+    judged = judge_report(folder, run, generations)
+    if judged is not None:
+        report["judge"] = judged
     written = set()
     for name, by_language in scores.items():
         for language, rows in by_language.items():

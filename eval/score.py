@@ -70,7 +70,13 @@ def score_answer(generation: Generation, task: Task) -> dict[str, Any]:
     thinking = split_thinking(generation.completion, generation.opened_by_prompt)
     target = generation.language if task.answer_language == "target" else task.answer_language
     process = asdict(
-        score_reasoning(thinking, generation.language, chain_language=task.chain_language, answer_language=target)
+        score_reasoning(
+            thinking,
+            generation.language,
+            question=generation.text,
+            chain_language=task.chain_language,
+            answer_language=target,
+        )
     )
     method, extracted = "no_answer", None
     if thinking.answer:
@@ -113,9 +119,11 @@ def reasoning_metrics(chain_language: str) -> list[Metric]:
         Metric(
             "mean_completion_tokens", "tokens a completion", lambda s: _value(s.get("completion_tokens")), share=False
         ),
-        Metric("arithmetic_holds", "equations that hold", _equations),
+        Metric("arithmetic_holds", "equations that hold", lambda s: _part(s, "equations_right", "equations")),
+        Metric("operands_given", "numbers used that were given", lambda s: _part(s, "operands_given", "operands")),
         Metric("consistent", "answer follows from the chain", lambda s: _rate(s.get("consistent"))),
         Metric("repetition", "share of the chain repeated", lambda s: _value(s.get("repetition"))),
+        Metric("flips", "times a chain takes back", lambda s: _value(s.get("flips")), share=False),
         Metric("chain_switched", "chain sentences in another language", lambda s: _value(s.get("chain_switched"))),
         Metric("answer_switched", "answer sentences in another language", lambda s: _value(s.get("answer_switched"))),
         Metric("chain_characters_if_right", "chain length when right", lambda s: _length(s, right=True), share=False),
@@ -288,9 +296,8 @@ def _undetermined(score: Mapping[str, Any]) -> Observation:
     return None if score["state"] == "error" else (float(_contract(score) is None), 1.0)
 
 
-def _equations(score: Mapping[str, Any]) -> Observation:
-    count = score.get("equations")
-    return (float(score["equations_right"]), float(count)) if count else None
+def _part(score: Mapping[str, Any], part: str, whole: str) -> Observation:
+    return (float(score[part]), float(score[whole])) if score.get(whole) else None
 
 
 def _length(score: Mapping[str, Any], *, right: bool) -> Observation:

@@ -45,7 +45,9 @@ _PAIRS: tuple[tuple[str, str, int], ...] = (
     (_METRE, _CENTIMETRE, 100),
     (_KILOGRAM, _GRAM, 1000),
 )
-_AND = r"\s*(?:,|and|et|y|e|und|と)?\s*"
+_RATIOS = frozenset(ratio for _, _, ratio in _PAIRS)
+_AND = r"\s*(?:,|and|et|y|e|und|con|mit|avec|と)?\s*"
+_PRICE_GAP = re.compile(r"\s?(?:euros?|€|dollars?|francs?|franken|pfund|lire)\s", re.IGNORECASE)
 _GAPS = [
     (
         re.compile(rf"\s?(?:{large}){_AND}", re.IGNORECASE),
@@ -90,6 +92,9 @@ def _ratio(statement: str, larger: Quantity, smaller: Quantity) -> int | None:
     if len(gap) > 40:
         return None
     currency = statement[larger.start : larger.start + 1] in "$€£" and re.fullmatch(_AND, gap) is not None
+    cents = smaller.values[:1] and smaller.end - smaller.start == 2 and smaller.values[0].denominator == 1
+    if cents and _PRICE_GAP.fullmatch(gap) and not re.match(r"\s?[^\W_]", statement[smaller.end :]):
+        return 100  # "3 Euro 50"
     for gap_pattern, unit_pattern, ratio in _GAPS:
         large = gap_pattern.fullmatch(gap) is not None or (currency and ratio == 100)
         if large and unit_pattern.match(statement, smaller.end):
@@ -103,7 +108,16 @@ def convertible(statement: str, one: Quantity, other: Quantity) -> bool:
         return False
     larger, smaller = (one, other) if abs(one.values[0]) < abs(other.values[0]) else (other, one)
     ratio = smaller.values[0] / larger.values[0]
+    if ratio.denominator != 1 or ratio.numerator not in _RATIOS:
+        return False
     return any(
-        ratio == n and large.match(statement, larger.end) and small.match(statement, smaller.end)
+        ratio.numerator == n and large.match(statement, larger.end) and small.match(statement, smaller.end)
         for large, small, n in _UNITS
     )
+
+
+def same(one: Quantity, other: Quantity) -> bool:
+    """Whether two quantities can mean the same value."""
+    percent = set(one.values) | ({v / 100 for v in one.values} if one.percent else set())
+    others = set(other.values) | ({v / 100 for v in other.values} if other.percent else set())
+    return bool(percent & others)

@@ -51,6 +51,7 @@ def test_the_table_is_large_and_half_of_it_must_not_match() -> None:
         ("How many eggs does she sell if she keeps 18?", "restatement"),
         ("It is 18 or 20.", "several"),
         ("9 + 9", "unfinished"),
+        ("She sells 9 eggs for 2 dollars each, so the total is", "unfinished"),
         ("<think>9 + 9 = 18", "unclosed"),
         ("She sells them.", "none"),
         ("", "none"),

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.reasoning import consistent, equations, flips, repetition, score_reasoning, switched
+from eval.arithmetic import Equation, find_equations, operands_given, readable
+from eval.reasoning import consistent, flips, repetition, score_reasoning, switched
 from launch.thinking import Thinking, split_thinking
 
 FOLDER = Path(__file__).parent / "cases"
@@ -20,10 +21,14 @@ def _cases(name: str) -> list[Any]:
     return [pytest.param(case, id=case["note"]) for case in map(json.loads, lines)]
 
 
+def equations(chain: str) -> list[Equation]:
+    return find_equations(readable(chain))
+
+
 @pytest.mark.parametrize("case", _cases("equations.jsonl"))
 def test_equations_that_can_be_checked_are_checked(case: dict[str, Any]) -> None:
     found = equations(case["chain"])
-    assert (len(found), sum(holds for _, holds in found)) == (case["found"], case["right"]), found
+    assert (len(found), sum(equation.holds for equation in found)) == (case["found"], case["right"]), found
 
 
 @pytest.mark.parametrize("case", _cases("contracts.jsonl"))
@@ -68,12 +73,46 @@ def test_no_chain_has_nothing_to_check() -> None:
         ("70 * 1000 = 70,000", "Das sind 70.000 Euro.", "de", True),
         ("70 * 1000 = 70,000", "答えは7万円です。", "ja", True),
         ("5 + 7 = 12\nThe answer is 12.", "12", "en", True),
+        ("6 / 12 = .5 hour, which is 30 minutes.", "It takes 30 minutes.", "en", True),
+        ("2 * 50 = $100\n3 * 30 = $90\nSo the most is $100.", "She can earn $100.", "en", True),
+        ("2 * 50 = $100\n3 * 30 = $90\nSo the most is $100.", "She can earn $190.", "en", False),
         ("She thinks about it.", "12", "en", None),
         ("5 + 7 = 12", "She has them.", "en", None),
     ],
 )
 def test_the_answer_follows_from_the_chain(chain: str, answer: str, language: str, verdict: bool | None) -> None:
     assert consistent(chain, answer, "en", language) is verdict
+
+
+def operands(chain: str, question: str, language: str = "en") -> tuple[int, int]:
+    text = readable(chain)
+    found = find_equations(text)
+    return operands_given(found, text, "en", question, language), sum(len(equation.operands) for equation in found)
+
+
+@pytest.mark.parametrize(
+    ("chain", "question", "language", "expected"),
+    [
+        ("5 + 8 = 13\n13 - 3 = 10", "Anna has 5 apples, buys 8 and gives 3 away.", "en", (4, 4)),
+        ("13 - 3 = 10\n5 + 8 = 13", "Anna has 5 apples, buys 8 and gives 3 away.", "en", (3, 4)),
+        ("13 - 3 = 10", "Anna has 5 apples, buys 8 and gives 3 away.", "en", (1, 2)),
+        ("5 + 8 = 13 - 3 = 10", "Anna has 5 apples, buys 8 and gives 3 away.", "en", (3, 3)),
+        ("They are 13 by now.\n13 - 3 = 10", "Anna gives 3 away.", "en", (2, 2)),
+        ("4 * 3 = 12", "Anna has thrice as many as the four of them.", "en", (2, 2)),
+        ("80000 * 1.5 = 120000", "La valeur de 80 000 $ augmente de 50 %.", "fr", (2, 2)),
+        ("80 * 150 = 12000", "La valeur de 80 000 $ augmente de 150 %.", "fr", (1, 2)),
+        ("80000 + 50000 = 130000", "8万ドルで購入し、5万ドルかけて修繕しました。", "ja", (2, 2)),
+        ("3 / 5 * 400 = 240", "3/5 of the 400 files are old.", "en", (3, 3)),
+        ("32 / 2 = 16", "The budget is $32 million.", "en", (2, 2)),
+        ("0.8 * 50 = 40", "A coat of $50 is 20% off.", "en", (2, 2)),
+        ("7 * 24 = 168", "How many hours has a week?", "en", (2, 2)),
+        ("She thinks about it.", "Anna has 5 apples.", "en", (0, 0)),
+    ],
+)
+def test_what_is_calculated_with_comes_from_the_question_or_from_before(
+    chain: str, question: str, language: str, expected: tuple[int, int]
+) -> None:
+    assert operands(chain, question, language) == expected
 
 
 def test_repetition_is_none_or_nearly_all() -> None:
@@ -121,7 +160,7 @@ def test_spoiled_chains_score_below_sound_ones() -> None:
 
     def holding(chain: str) -> float:
         found = equations(chain)
-        return sum(holds for _, holds in found) / len(found)
+        return sum(equation.holds for equation in found) / len(found)
 
     sound = [holding(chain) for chain, _ in chains]
     assert _auc(sound, [holding(_wrong_digit(chain, generator)) for chain, _ in chains]) > 0.95
@@ -132,15 +171,34 @@ def test_spoiled_chains_score_below_sound_ones() -> None:
     assert _auc([-repetition(chain) for chain, _ in chains], looped) > 0.95
 
 
+def test_a_line_that_is_missing_or_comes_too_early_shows_in_the_numbers_used() -> None:
+    def known(lines: list[str], question: str) -> float:
+        part, whole = operands("\n".join(lines), question)
+        return part / whole
+
+    whole, swapped, shortened = [], [], []
+    for chain, _ in _chains(60):
+        lines = chain.splitlines()
+        question = f"{lines[0]} {lines[2]} How many are left?"
+        sums = [lines[1], lines[3]]
+        whole.append(known(sums, question))
+        swapped.append(known(sums[::-1], question))
+        shortened.append(known(sums[1:], question))
+    assert set(whole) == {1.0}
+    assert _auc(whole, swapped) > 0.9, "unless the sum is a number that the question has too"
+    assert _auc(whole, shortened) > 0.9
+
+
 @given(st.text(max_size=200), st.text(max_size=60), st.sampled_from(["en", "fr", "ja"]))
 @settings(max_examples=150, deadline=None)
 def test_no_text_makes_it_raise(chain: str, answer: str, language: str) -> None:
     score = score_reasoning(Thinking("closed", chain, answer), language)
     assert 0 <= score.equations_right <= score.equations
+    assert 0 <= score.operands_given <= score.operands
     assert score.repetition is None or 0 <= score.repetition < 1
 
 
-@pytest.mark.parametrize("piece", ["111 ", "1+", "1 + 1 = ", "\n", "- ", "no, "])
+@pytest.mark.parametrize("piece", ["111 ", "1+", "1 + 1 = ", "1=", "(", "2 cups of ", "**", "\n", "- ", "no, "])
 @pytest.mark.timeout(60)
 def test_a_long_chain_is_scored(piece: str) -> None:
     assert score_reasoning(Thinking("closed", piece * 200_000, "12"), "en").chain_characters == len(piece) * 200_000

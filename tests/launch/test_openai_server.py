@@ -6,10 +6,8 @@ import itertools
 import json
 import logging
 import re
-import subprocess
-import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +26,8 @@ SECRET = "sk-very-secret-0123456789"
 
 
 @pytest.fixture
-def server() -> Iterator[str]:
-    command = [sys.executable, str(Path(__file__).with_name("faulty_server.py"))]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        port = json.loads(process.stdout.readline())["port"]
-        yield f"http://127.0.0.1:{port}"
-        process.kill()
+def server(serve: Callable[[str], Any]) -> str:
+    return str(serve("faulty_server.py").url)
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,99 @@
+"""Statements that leave the answer open: ranges ("15 to 20"), two answers ("18 or 20"), guesses ("could be 18 …")."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import re
+
+from eval.central import COUNTER, EQUAL, circumstance, in_parenthesis
+from eval.phrases import Phrases, either_word, japanese
+from eval.quantities import Quantity
+from eval.units import convertible, same
+
+_FILLER = r"(?:[$€£¥≈~=\s*_(\"'-]|(?<!\w)[a-zA-Z](?!\w))*"
+_GOES_ON = re.compile(r"\s?[-+*/×·÷=](?!\w*$)")  # what follows "or" is an equation of its own: "or 20 = A"
+_COMMA = re.compile(r"[,;、&\n]")
+
+
+@functools.cache
+def _between_patterns(words: Phrases) -> tuple[re.Pattern[str], ...]:
+    def alternatives(entries: tuple[str, ...]) -> tuple[str, str]:
+        latin = [word for word in entries if not japanese(word)]
+        other = [word for word in entries if word not in latin]
+        return "|".join(latin) or "(?!)", "|".join(other) or "(?!)"
+
+    either, either_ja = alternatives(words.alternatives)
+    both, both_ja = alternatives(words.additions)
+    to, to_ja = alternatives(tuple(word for word in words.range_to if word not in words.additions))
+    unit = r"(?:(?:\s?[A-Za-zÀ-ɏ]+\.?){0,2}|[^\W\dA-Za-zÀ-ɏ、]{1,4})"
+    either_pattern = rf".{{0,60}}?(?<!\w)(?:{either})(?:\s(?:{either}))?(?!\w){_FILLER}|{COUNTER}(?:{either_ja})、?"
+    either_pattern += r"|[^\d。\n]{0,8}(?:または|もしくは|あるいは|それとも)[^\d。\n]{0,20}"
+    either_pattern += (
+        r"|.{0,20}?[;,.]\s(?:\w+\s)?(?:if|si|wenn|falls|se)\s[^,;\n]{1,50},\s.{0,20}"  # one answer a case
+    )
+    joint = rf"(?:,?\s*(?<!\w)(?:{both})(?!\w)|[,;、&]|[,;]?\s*\n\s*[-*•]?)"
+    both_pattern = rf"\s?[$€£¥°%]?{unit}\s*{joint}{_FILLER}|\s?{COUNTER}(?:{both_ja}){_FILLER}"
+    range_pattern = (
+        rf"\s?[$€£¥°%]?{unit}\s*(?:-|–|—|~|〜|～|\.\.\.?|…|(?<!\w)(?:{to})(?!\w))\s*[$€£¥]?\s?|{COUNTER}(?:{to_ja})"
+    )
+    start_pattern = rf"(?:(?<!\w)(?:{'|'.join(words.range_from) or '(?!)'}))[\s$€£¥*]*$"
+    return tuple(
+        re.compile(p, re.IGNORECASE | re.DOTALL) for p in (either_pattern, both_pattern, range_pattern, start_pattern)
+    )
+
+
+def alternatives(statement: str, kept: list[Quantity], words: Phrases) -> str | None:
+    """The two numbers, as written, of a statement that gives a range or two answers; None where it does not."""
+    if len(kept) < 2:
+        return None
+    either, both, to, start = _between_patterns(words)
+    paired = any(len(re.findall(rf"(?i)(?<!\w){word}(?!\w)", statement)) > 1 for word in words.paired)
+    guessing = _hedge_pattern(words).search(statement) is not None and EQUAL.search(statement) is None
+    for one, other in itertools.pairwise(kept):
+        gap = statement[one.end : other.start]
+        if len(gap) > 80:
+            continue
+        linked = paired or either.fullmatch(gap) is not None
+        joined = both.fullmatch(gap) is not None
+        spans = to.fullmatch(gap) is not None
+        if not (linked or joined or spans or guessing):
+            continue
+        written = statement[one.start : other.end]
+        different = not same(one, other) and not convertible(statement, one, other)
+        if different and linked and not _GOES_ON.match(statement, other.end):
+            return written
+        apart = different and (guessing or joined) and not _beside(statement, one, other, words)
+        if apart and guessing:
+            return written
+        if in_parenthesis(statement, other):
+            continue
+        if spans and not _worked_out(statement, other, kept) and not _goes_on(statement, other, kept):
+            return written
+        if joined and not _COMMA.search(gap) and start.search(statement[: one.start]):
+            return written
+        if apart and joined and not _worked_out(statement, other, kept):
+            return written
+    return None
+
+
+def _beside(statement: str, one: Quantity, other: Quantity, words: Phrases) -> bool:
+    """Whether one of two numbers is only a circumstance of the other ("of the 30 pupils, 12 walk")."""
+    return circumstance(statement, one, words) or circumstance(statement, other, words)
+
+
+def _goes_on(statement: str, quantity: Quantity, kept: list[Quantity]) -> bool:
+    """Whether another clause with a number follows: "it fell from 3 to 1, so it is 1 degree"."""
+    later = [q for q in kept if q.start > quantity.start]
+    return bool(later) and re.search(r"[,、;:]\D*$", statement[quantity.end : later[-1].start]) is not None
+
+
+def _worked_out(statement: str, quantity: Quantity, kept: list[Quantity]) -> bool:
+    """Whether an equals sign with a number after it follows: what looked like a range was an operation."""
+    later = [q for q in kept if q.start > quantity.start]
+    return bool(later) and EQUAL.search(statement, quantity.end, later[-1].start) is not None
+
+
+@functools.cache
+def _hedge_pattern(words: Phrases) -> re.Pattern[str]:
+    return re.compile(either_word(words.hedges, ends=False), re.IGNORECASE)

@@ -1,0 +1,65 @@
+"""Answers that are taken back: "20, no, 18", "It is 100. Wait, the voucher applies as well: that leaves 25"."""
+
+from __future__ import annotations
+
+import functools
+import re
+
+from eval.phrases import Phrases, either_word, japanese
+
+_DIGIT = re.compile(r"\d")
+_LONGEST = 2_000  # characters of a statement in which corrections are looked for
+
+
+def strong_corrections(words: Phrases) -> tuple[str, ...]:
+    """The openings that take back what was said before, whatever follows them."""
+    return tuple(word for word in words.corrections if word not in words.weak_corrections)
+
+
+@functools.cache
+def _correction_pattern(words: Phrases) -> re.Pattern[str]:
+    opening = r"(?:^|[.,;:!?…—–()\n]|\s-)[\s*_]*"
+    strong = "|".join(word for word in strong_corrections(words) if not japanese(word))
+    weak = "|".join(word for word in words.weak_corrections if not japanese(word))
+    other = "|".join(word for word in words.corrections if japanese(word)) or "(?!)"
+    # "Sorry for the 20 mistakes" and "no apples" correct nothing.
+    after_strong = r"(?!\w)(?!\s(?:for|about|if|pour|si|por|für|per|se|che)(?!\w))"
+    after_weak = r"(?!\w)(?=\s*[,;:!.…—–]|\s+[*_$€£(]*-?\d)"
+    return re.compile(
+        rf"{opening}(?:(?:{strong}){after_strong}|(?:{weak}){after_weak})[\s.,;:!…—–*_-]*|(?:{other})[、。,.…!\s]*",
+        re.IGNORECASE,
+    )
+
+
+def after_correction(statement: str, words: Phrases) -> str | None:
+    """What follows the last words that take back a number before them; None where nothing is taken back.
+
+    A doubt that ends where it began ("wait, let me check: … yes, that is right") takes nothing back.
+    """
+    last = None
+    for match in _correction_pattern(words).finditer(statement[:_LONGEST]):
+        if _DIGIT.search(statement[: match.start()]) and _DIGIT.search(statement[match.end() :]):
+            last = match
+    if last is None or _confirmation_pattern(words).search(statement, last.end()):
+        return None
+    return statement[last.end() :]
+
+
+def opens_with_correction(statement: str, words: Phrases) -> re.Match[str] | None:
+    """The words at the start of a statement that take back what stood before it."""
+    return _correction_pattern(words).match(statement)
+
+
+@functools.cache
+def _confirmation_pattern(words: Phrases) -> re.Pattern[str]:
+    return re.compile(either_word(words.confirmations), re.IGNORECASE)
+
+
+@functools.cache
+def _retraction_pattern(words: Phrases) -> re.Pattern[str]:
+    return re.compile(rf"\W*(?:.{{0,40}}?\s)?(?:{'|'.join(words.retractions)})", re.IGNORECASE | re.DOTALL)
+
+
+def retracted(rest: str, words: Phrases) -> bool:
+    """Whether what follows a statement says that it is wrong."""
+    return _retraction_pattern(words).match(rest) is not None
