@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
+import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -109,35 +111,48 @@ class OpenAIServerEngine:
         source = iter(requests)
         arrived: deque[Completion] = deque()
         tasks: set[asyncio.Task[None]] = set()
-        exhausted = closing = False
+        exhausted = closing = interrupted = False
         # The standard loop by name: other loops that a program may have set as its own do not stop as promptly.
         with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
             loop, session = runner.get_loop(), runner.run(self._connect())
+
+            def stop() -> None:
+                if not closing:
+                    loop.stop()  # at the end of this turn of the loop: all who arrive together are taken together
+
+            def interrupt(*_: object) -> None:
+                nonlocal interrupted
+                if interrupted:
+                    raise KeyboardInterrupt  # pressed again
+                interrupted = True
+                loop.call_soon_threadsafe(stop)  # which also wakes the loop
 
             async def answer(request: Request) -> None:
                 arrived.append(await self._answer(session, request))
                 task = asyncio.current_task()
                 assert task is not None
                 tasks.discard(task)  # now: a callback would come when the loop has stopped already
-                if not closing:
-                    loop.stop()  # at the end of this turn of the loop: all who arrive together are taken together
+                stop()
 
             try:
                 while not exhausted or tasks or arrived:
-                    while not exhausted and self._limit.room(len(tasks)):
-                        request = next(source, None)
-                        if request is None:
-                            exhausted = True
-                            break
-                        if request.thinking_budget is not None or self._renderer is not None:
-                            self._load_renderer()
-                        tasks.add(loop.create_task(answer(request)))
-                    if tasks and not arrived:
-                        loop.run_forever()
-                    elif not exhausted and not arrived:  # nobody is under way, and nobody may ask yet
-                        time.sleep(max(self._limit.pause_s(), 0.0))
+                    with _interrupted_by(interrupt):
+                        while not exhausted and not interrupted and self._limit.room(len(tasks)):
+                            request = next(source, None)
+                            if request is None:
+                                exhausted = True
+                                break
+                            if request.thinking_budget is not None or self._renderer is not None:
+                                self._load_renderer()
+                            tasks.add(loop.create_task(answer(request)))
+                        if tasks and not arrived and not interrupted:
+                            loop.run_forever()
                     while arrived:
                         yield arrived.popleft()
+                    if interrupted:
+                        raise KeyboardInterrupt  # now that what arrived is given
+                    if not tasks and not exhausted:  # nobody is under way, and nobody may ask yet
+                        time.sleep(max(self._limit.pause_s(), 0.0))
             finally:
                 closing = True
                 runner.run(_disconnect(session, list(tasks)))
@@ -306,6 +321,24 @@ def _advice(body: dict[str, Any], refusal: bytes) -> str:
         "; this server leaves special tokens out of its text, and the tags of the chain are special tokens of this "
         "model: serve what 'python -m launch.export' makes of the checkpoint"
     )
+
+
+@contextlib.contextmanager
+def _interrupted_by(handler: Callable[..., None]) -> Iterator[None]:
+    """Ctrl-C calls ``handler``, where nobody else handles it.
+
+    An exception could come up anywhere in the event loop: in a finalizer, where it is lost, or in a task of the pool
+    of connections, which is then left half done.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 async def _disconnect(session: aiohttp.ClientSession, tasks: list[asyncio.Task[None]]) -> None:
