@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import os
 import re
 import shutil
-import threading
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +14,7 @@ from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -42,17 +40,16 @@ SAMPLE = SampleConfig(train=1, validation=0, test=1, held_out=0)
 HOSTILE = "</script><script>document.title = 'owned'</script><img src=x onerror=\"document.title = 'owned'\">"
 
 
-class Model(http.server.BaseHTTPRequestHandler):
-    """A model behind a server that knows the sample's memory, and breaks a quarter of the segments, at every attempt.
+class Model:
+    """A model that knows the sample's memory, and breaks a quarter of the segments, at every attempt.
 
     It forgets the brackets, or writes another number, or adds markup, NUL and half a surrogate pair.
     """
 
-    known: ClassVar[dict[tuple[str, str], dict[str, str]]] = {}
-    protocol_version = "HTTP/1.1"
+    def __init__(self) -> None:
+        self.known = memory_table(memory_entries(SAMPLE))
 
-    def do_POST(self) -> None:
-        turns = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["messages"]
+    def __call__(self, turns: list[dict[str, Any]]) -> str:
         text = turns[-1]["content"].strip("〘〙")
         language = "fr" if "into French" in turns[0]["content"] else "ja"
         right = self.known.get(("en", language), {}).get(text, text)
@@ -62,28 +59,13 @@ class Model(http.server.BaseHTTPRequestHandler):
             1: f"〘{re.sub('[0-9]', '7', right)}〙",
             2: f"〘{right} {HOSTILE}\x00\ud800〙{again}",
         }
-        answer = answers.get(zlib.crc32(f"{language} {text}".encode()) % 12, f"〘{right}〙")
-        choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": answer}}
-        body = json.dumps({"choices": [choice], "usage": {"prompt_tokens": 30, "completion_tokens": 10}}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        pass
+        return answers.get(zlib.crc32(f"{language} {text}".encode()) % 12, f"〘{right}〙")
 
 
 @pytest.fixture(scope="module")
-def model() -> Iterator[TranslatorConfig]:
-    Model.known = memory_table(memory_entries(SAMPLE))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Model) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_address[1]}/v1"
-        engine = EngineConfig(kind="openai_server", model="translator", base_url=address, max_retries=0)
+def model(serving: Callable[[Model], AbstractContextManager[EngineConfig]]) -> Iterator[TranslatorConfig]:
+    with serving(Model()) as engine:
         yield TranslatorConfig(kind="engine", engine=engine, attempts=2)
-        server.shutdown()
 
 
 @pytest.fixture(scope="module")

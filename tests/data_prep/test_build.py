@@ -5,16 +5,15 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-import http.server
 import json
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
@@ -288,45 +287,36 @@ def test_a_build_that_was_killed_again_and_again_ends_in_the_same_bytes(tmp_path
     assert len(contents(tmp_path / "whole")) >= 18
 
 
-class Model(http.server.BaseHTTPRequestHandler):
-    """A model behind a server: it knows the memory, forgets brackets at first, and always at one segment."""
+class Model:
+    """It knows the memory, forgets brackets at first, and always at one segment."""
 
-    asked: ClassVar[list[str]] = []
-    protocol_version = "HTTP/1.1"
+    def __init__(self) -> None:
+        self.asked: list[str] = []
 
-    def do_POST(self) -> None:
-        turns = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["messages"]
+    def __call__(self, turns: list[dict[str, Any]]) -> str:
         text = turns[-1]["content"].strip("〘〙")
         self.asked.append(text)
         language = "fr" if "into French" in turns[0]["content"] else "de"
         known = memory_table(read_memory(CASES / "memory.jsonl"))["en", language]
         insisted = "An earlier answer" in turns[0]["content"]
-        answer = f"〘{known.get(text, text)}〙" if insisted and "castle" not in text else known.get(text, text)
-        choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": answer}}
-        usage = {"prompt_tokens": 30, "completion_tokens": 10}
-        body = json.dumps({"choices": [choice], "usage": usage}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        pass
+        return f"〘{known.get(text, text)}〙" if insisted and "castle" not in text else known.get(text, text)
 
 
 @pytest.fixture
-def model() -> Iterator[EngineConfig]:
-    Model.asked.clear()
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Model) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_address[1]}/v1"
-        yield EngineConfig(kind="openai_server", model="translator", base_url=address, max_retries=0)
-        server.shutdown()
+def answering() -> Model:
+    return Model()
+
+
+@pytest.fixture
+def model(
+    answering: Model, serving: Callable[[Model], AbstractContextManager[EngineConfig]]
+) -> Iterator[EngineConfig]:
+    with serving(answering) as engine:
+        yield engine
 
 
 def test_a_language_model_is_asked_until_it_keeps_the_contract_and_never_again(
-    tmp_path: Path, model: EngineConfig
+    tmp_path: Path, model: EngineConfig, answering: Model
 ) -> None:
     translator = TranslatorConfig(kind="engine", engine=model, attempts=2)
     values = {"translator": translator, "target_languages": ["fr"]}
@@ -341,14 +331,14 @@ def test_a_language_model_is_asked_until_it_keeps_the_contract_and_never_again(
     line = next(line for line in manifest["exclusion"] if (line["language"], line["category"]) == ("fr", "chat"))
     assert (line["format_bytes_share"], line["nvidia_format_bytes_share"]) == (1.0, 0.0137)
     run = json.loads((tmp_path / "D" / "run.json").read_text())
-    assert run["languages"]["fr"]["requests"] == len(Model.asked) == 20
+    assert run["languages"]["fr"]["requests"] == len(answering.asked) == 20
     assert run["languages"]["fr"]["completion_tokens"] == 200
 
     # Starting over asks nothing: every completion, the bad ones too, is in the store.
     before = contents(tmp_path / "D")
     run_build(config(tmp_path / "D", overwrite=True, **values))
     assert contents(tmp_path / "D") == before
-    assert len(Model.asked) == 20
+    assert len(answering.asked) == 20
 
 
 def test_a_server_that_is_down_stops_the_build_and_the_next_run_goes_on(tmp_path: Path, model: EngineConfig) -> None:

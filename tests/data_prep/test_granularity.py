@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import http.server
 import json
 import re
-import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, ClassVar, get_args
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -330,33 +329,20 @@ def test_an_unknown_granularity_is_named(tmp_path: Path) -> None:
 # Builds
 
 
-class Model(http.server.BaseHTTPRequestHandler):
-    """A model behind a server that knows the memory line by line and answers in the form that it is asked in.
+class Model:
+    """A model that knows the memory line by line and answers in the form that it is asked in.
 
     What it does not know it gives back. Where ``breaks`` says so, it breaks the contract, at every attempt.
     """
 
-    asked: ClassVar[list[str]] = []
-    known: ClassVar[dict[str, str]] = {}
-    breaks: ClassVar[str] = ""
-    protocol_version = "HTTP/1.1"
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.known = memory_table(read_memory(CASES / "memory.jsonl"))["en", "fr"]
+        self.breaks = ""
 
-    def do_POST(self) -> None:
-        content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["messages"][-1]["content"]
+    def __call__(self, turns: list[dict[str, Any]]) -> str:
+        content = turns[-1]["content"]
         self.asked.append(content)
-        choice = {
-            "index": 0,
-            "finish_reason": "stop",
-            "message": {"role": "assistant", "content": self.answer(content)},
-        }
-        body = json.dumps({"choices": [choice], "usage": {"prompt_tokens": 30, "completion_tokens": 10}}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def answer(self, content: str) -> str:
         broken = bool(self.breaks) and self.breaks in content
         if content.startswith("{"):
             texts = {key: self.known.get(text, text) for key, text in json.loads(content).items()}
@@ -367,20 +353,18 @@ class Model(http.server.BaseHTTPRequestHandler):
         answer = re.sub(r"(<\d+>)\s+", r"\1 ", answer).strip()
         return f"〘{answer}" if broken else f"〘{answer}〙"
 
-    def log_message(self, format: str, *arguments: object) -> None:
-        pass
+
+@pytest.fixture
+def answering() -> Model:
+    return Model()
 
 
 @pytest.fixture
-def model() -> Iterator[EngineConfig]:
-    Model.asked.clear()
-    Model.known = memory_table(read_memory(CASES / "memory.jsonl"))["en", "fr"]
-    Model.breaks = ""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Model) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_address[1]}/v1"
-        yield EngineConfig(kind="openai_server", model="translator", base_url=address, max_retries=0)
-        server.shutdown()
+def model(
+    answering: Model, serving: Callable[[Model], AbstractContextManager[EngineConfig]]
+) -> Iterator[EngineConfig]:
+    with serving(answering) as engine:
+        yield engine
 
 
 def config(folder: Path, engine: EngineConfig, granularity: Granularity, **values: Any) -> BuildConfig:
@@ -402,14 +386,14 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def test_all_granularities_give_the_same_rows_where_the_translations_are_the_same(
-    tmp_path: Path, model: EngineConfig
+    tmp_path: Path, model: EngineConfig, answering: Model
 ) -> None:
     built = {}
     asked = {}
     for granularity in GRANULARITIES:
-        Model.asked.clear()
+        answering.asked.clear()
         run_build(config(tmp_path / granularity, model, granularity))
-        asked[granularity] = len(Model.asked)
+        asked[granularity] = len(answering.asked)
         built[granularity] = files(tmp_path / granularity)
 
     assert built["line"] == built["block"] == built["document"]
@@ -418,16 +402,16 @@ def test_all_granularities_give_the_same_rows_where_the_translations_are_the_sam
 
 
 def test_changing_a_gate_asks_nothing_and_changing_the_granularity_asks_everything(
-    tmp_path: Path, model: EngineConfig
+    tmp_path: Path, model: EngineConfig, answering: Model
 ) -> None:
     folder = tmp_path / "D"
     for granularity in GRANULARITIES:
-        Model.asked.clear()
+        answering.asked.clear()
         run_build(config(folder, model, granularity, overwrite=True))
-        first = len(Model.asked)
+        first = len(answering.asked)
         run_build(config(folder, model, granularity, overwrite=True, gates=GateConfig(enabled=("number",))))
         assert first > 0
-        assert len(Model.asked) == first, granularity
+        assert len(answering.asked) == first, granularity
 
     expected = files(folder)
     (folder / "manifest.json").unlink()
@@ -445,9 +429,9 @@ def test_changing_a_gate_asks_nothing_and_changing_the_granularity_asks_everythi
     ],
 )
 def test_an_answer_without_its_form_is_asked_for_again_and_then_kept_with_the_reject(
-    tmp_path: Path, model: EngineConfig, granularity: Granularity, reason: str, segments: int
+    tmp_path: Path, model: EngineConfig, answering: Model, granularity: Granularity, reason: str, segments: int
 ) -> None:
-    Model.breaks = "castle"
+    answering.breaks = "castle"
     run_build(config(tmp_path / "D", model, granularity))
 
     rejects = [reject for reject in read_rejects(tmp_path / "D") if reject.language == "fr"]
@@ -459,7 +443,7 @@ def test_an_answer_without_its_form_is_asked_for_again_and_then_kept_with_the_re
     assert len(part.outputs) == 2
     assert reject.outputs == part.outputs
     assert (
-        sum("castle" in question for question in Model.asked if "Text:\n" not in question) >= 2
+        sum("castle" in question for question in answering.asked if "Text:\n" not in question) >= 2
         or granularity == "block"
     )
 

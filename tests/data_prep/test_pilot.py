@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import os
 import subprocess
 import sys
-import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
@@ -249,37 +249,14 @@ def test_of_a_hub_data_set_only_the_beginning_is_read(tmp_path: Path) -> None:
     assert bounded_source(pilot(tmp_path))[1]
 
 
-class Model(http.server.BaseHTTPRequestHandler):
-    """A model behind a server that knows what the memory knows and takes 30 tokens in and 10 out each time."""
-
-    known: ClassVar[dict[str, str]] = {}
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        turns = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["messages"]
-        answer = f"〘{self.known[turns[-1]['content'].strip('〘〙')]}〙"
-        choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": answer}}
-        body = json.dumps({"choices": [choice], "usage": {"prompt_tokens": 30, "completion_tokens": 10}}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        pass
-
-
-def test_tokens_and_time_of_a_model_and_no_time_where_the_store_knew_the_answers(tmp_path: Path) -> None:
+def test_tokens_and_time_of_a_model_and_no_time_where_the_store_knew_the_answers(
+    tmp_path: Path, serving: Callable[[Any], AbstractContextManager[EngineConfig]]
+) -> None:
     config = pilot(tmp_path, rows=10)
     memory = memory_table(read_memory(config.translator.memory[0]))["en", "fr"]
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Model,), {"known": memory})) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_address[1]}/v1"
-        engine = EngineConfig(kind="openai_server", model="translator", base_url=address, max_retries=0)
+    with serving(lambda turns: f"〘{memory[turns[-1]['content'].strip('〘〙')]}〙") as engine:
         config.translator = TranslatorConfig(kind="engine", engine=engine)
         first, again = run_pilot(config), run_pilot(config)
-        server.shutdown()
 
     assert first["cost"]["prompt_tokens"] == 3 * first["cost"]["completion_tokens"] == 30 * first["cost"]["requests"]
     assert first["projection"]["prompt_tokens"] == pytest.approx(30 * first["projection"]["requests"], abs=30)
