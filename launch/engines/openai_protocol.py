@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import unicodedata
 from typing import Any
 
 import aiohttp
 
 from launch.engines.base import Completion, FinishReason, Request
+from launch.engines.json_text import decode_json, encode_json
 from launch.thinking import CLOSE, OPEN, ends_open
 
 _MAX_BODY_BYTES = 16 * 2**20
@@ -77,7 +78,7 @@ def decode(body: bytes, content_type: str) -> dict[str, Any]:
         PassingError: it is none, as when it was cut off on the way or a proxy sent a page of its own.
     """
     try:
-        answer = json.loads(body)
+        answer = decode_json(body)
     except (ValueError, RecursionError) as error:
         raise PassingError(f"the answer is not JSON ({content_type}): {excerpt(body)}") from error
     if not isinstance(answer, dict):
@@ -94,7 +95,7 @@ def read_completion(key: str, request: Request, answer: dict[str, Any]) -> Compl
     choices = answer.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     if not isinstance(choice, dict):
-        raise RefusedError(f"the answer holds no choice: {excerpt(json.dumps(answer).encode())}")
+        raise RefusedError(f"the answer holds no choice: {excerpt(encode_json(answer))}")
     given = choice.get("finish_reason")
     reason = _REASONS.get(given) if isinstance(given, str) else None
     if reason is None:
@@ -105,7 +106,7 @@ def read_completion(key: str, request: Request, answer: dict[str, Any]) -> Compl
         message = choice.get("message")
         text = _message_text(message, reason) if isinstance(message, dict) else None
     if not isinstance(text, str):
-        raise RefusedError(f"the answer holds no text: {excerpt(json.dumps(answer).encode())}")
+        raise RefusedError(f"the answer holds no text: {excerpt(encode_json(answer))}")
     stops = [at for stop in request.sampling.stop if stop and (at := text.find(stop)) != -1]
     if stops:  # transformers serve leaves the stop string in the text
         text, reason = text[: min(stops)], "stop"
@@ -121,8 +122,9 @@ def read_completion(key: str, request: Request, answer: dict[str, Any]) -> Compl
 
 
 def excerpt(body: bytes) -> str:
-    """The beginning of a body, on one line."""
-    return " ".join(body[:300].decode("utf-8", "replace").split())
+    """The beginning of a body, on one line and without control characters, which a terminal would obey."""
+    text = body[:300].decode("utf-8", "replace")
+    return " ".join("".join(" " if unicodedata.category(char) == "Cc" else char for char in text).split())
 
 
 def _message_text(message: dict[str, Any], reason: FinishReason) -> Any:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-import json
 import os
 import re
 import socket
@@ -28,6 +27,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from launch.engines.base import Completion, Engine, Request
+from launch.engines.json_text import decode_json, encode_json
 from launch.errors import InputError, exit_cleanly
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(Completion))
@@ -161,6 +161,8 @@ class CompletionStore:
     def _locations(self, key: str) -> list[int]:
         """Where lines with this key may stand, the oldest first."""
         prefix = _prefix(key)
+        if not len(self._prefixes):
+            return list(self._recent.get(prefix, ()))
         low, high = (int(np.searchsorted(self._prefixes, np.uint64(prefix), side)) for side in ("left", "right"))
         return [*self._lines[low:high].tolist(), *self._recent.get(prefix, ())]
 
@@ -200,7 +202,7 @@ class CompletionStore:
         try:
             while written < len(line):
                 written += os.write(self._writer, line[written:])
-        except OSError:
+        except BaseException:  # Ctrl-C too: the next line must not follow half of this one
             os.ftruncate(self._writer, self._end)
             raise
 
@@ -293,16 +295,12 @@ def _whole_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
 
 
 def _encode(completion: Completion) -> bytes:
-    record = {name: getattr(completion, name) for name in _FIELDS}
-    try:
-        return json.dumps(record, ensure_ascii=False).encode() + b"\n"
-    except UnicodeEncodeError:  # lone surrogates, which a server may send as \ud800
-        return json.dumps(record).encode() + b"\n"
+    return encode_json(vars(completion)) + b"\n"
 
 
 def _decode(line: bytes) -> Completion | None:
     try:
-        record = json.loads(line)
+        record = decode_json(line)
         return Completion(**{name: record[name] for name in _FIELDS if name in record})
     except (ValueError, TypeError, KeyError, RecursionError):
         return None

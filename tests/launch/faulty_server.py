@@ -56,6 +56,12 @@ async def misbehave(request: web.Request, fault: str) -> web.StreamResponse:
         assert request.transport is not None
         request.transport.abort()
         return web.Response()
+    if fault == "noise":
+        assert request.transport is not None
+        request.transport.write(b"\x16\x03\x01 this is no HTTP\r\n\r\n")  # type: ignore[attr-defined]
+        return web.Response()
+    if fault == "escape":
+        return web.Response(status=400, body=b"no\x1b[2J\x07 way\xc2\x9b31m")
     if fault == "hang":
         await asyncio.sleep(60)
     if fault == "html":

@@ -147,9 +147,11 @@ def test_advice_to_wait_is_followed(server: str, monkeypatch: pytest.MonkeyPatch
     [
         ("500:99:x", "status 500.*4 attempts", 4),
         ("reset:99:x", "connection broke.*4 attempts", 4),
+        ("noise:99:x", "not HTTP.*4 attempts", 4),
         ("html:99:x", "not JSON.*text/html.*Bad gateway", 4),
         ("400:99:x", "status 400", 1),
         ("404:99:x", "status 404", 1),
+        ("escape:99:x", r"status 400: no \[2J way 31m$", 1),
         ("redirect:99:x", "status 307", 1),
         ("empty:99:x", "no choice", 1),
         ("endless:99:x", "longer than 16 MiB", 1),
@@ -164,6 +166,12 @@ def test_lasting_fault_is_a_named_error(server: str, prompt: str, reason: str, a
     assert re.search(reason, str(given[0].error)), given[0].error
     assert given[1].text == "good"
     assert len(log_of(server)["log"]) == attempts + 1
+
+
+def test_request_that_json_cannot_hold_ends_the_run_instead_of_hanging(server: str) -> None:
+    requests = [Request(prompt="ok:0:fine"), Request(prompt=b"bytes")]  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="bytes"):
+        list(engine(server).generate(requests))
 
 
 def test_content_that_is_no_text_is_a_named_error(server: str) -> None:
