@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from data_prep.brackets import CLOSE, OPEN
+from data_prep.chatter import find_meta_talk, find_obedience, is_answered
 from data_prep.languages import LANGUAGES, get_language
 from data_prep.lid import identify, word_evidence
 from data_prep.number_gate import compare_numbers
@@ -21,7 +22,7 @@ from launch.errors import InputError
 
 Gate = Literal[
     "empty", "line_break", "protected_span", "choice_label", "number", "length", "repetition", "untranslated_copy",
-    "language", "meta_talk", "brackets", "characters",
+    "language", "meta_talk", "instruction", "question", "brackets", "characters",
 ]  # fmt: skip
 
 
@@ -118,7 +119,10 @@ def _protected_span(pair: _Pair) -> list[Violation]:
 def _choice_label(pair: _Pair) -> list[Violation]:
     before, after = pair.before.labels, pair.after.labels
     if before == after:
-        return []
+        # Fewer than three may be part of a sentence, whose order follows the language.
+        if len(before) < 3 or list(before) == list(after) or list(before) != sorted(before):
+            return []
+        return [Violation("choice_label", f"the order became {', '.join(after)}")]
     missing, added = Counter(before) - Counter(after), Counter(after) - Counter(before)
     parts = [
         f"{word} {', '.join(sorted(labels))}" for word, labels in (("missing", missing), ("added", added)) if labels
@@ -216,45 +220,20 @@ def _is_sentence_without_kana(pair: _Pair) -> bool:
     return word_evidence(pair.before.prose).get(pair.before.language.code, 0.0) >= 2.0
 
 
-_META_TALK = re.compile(
-    r"\b(?:here (?:is|'s) (?:the|a|your|my) (?:\w+ )?translation|the (?:\w+ )?translation (?:is|of|would be|reads)\b"
-    r"|translated (?:text|version|into|to) ?:|translation ?:|i (?:cannot|can't|can not|am unable to|'m unable to) "
-    r"(?:translate|assist|help|comply|fulfil)|as an ai\b|i'm sorry,? but|sure[,!] here)"
-    r"|\b(?:voici la traduction|traduction ?:|la traduction (?:est|en français)|je ne peux pas (?:traduire|vous aider)"
-    r"|en tant qu'(?:ia|intelligence|assistant|modèle))"
-    r"|\b(?:aquí (?:está|tienes) la traducción|traducción ?:|la traducción (?:es|al español)\b"
-    r"|no puedo (?:traducir|ayudar)\b|como (?:una )?(?:ia|inteligencia artificial|modelo de lenguaje)\b)"
-    r"|\b(?:hier ist die (?:deutsche )?übersetzung|übersetzung ?:|die übersetzung (?:lautet|ist)"
-    r"|ich kann (?:das|diesen text|dies|ihnen|dir)? ?(?:leider )?nicht (?:übersetzen|helfen)"
-    r"|als ki\b|als sprachmodell)"
-    r"|\b(?:ecco la traduzione|traduzione ?:|la traduzione (?:è|in italiano)|non posso (?:tradurre|aiutar)"
-    r"|come (?:ia|intelligenza artificiale|modello linguistico))"
-    r"|(?:以下(?:が|は)?[^。\n]{0,8}翻訳|翻訳[:：]|日本語訳[:：]|翻訳(?:は|結果)[^。\n]{0,6}(?:です|とおり|通り)|翻訳できません"
-    r"|お手伝いできません|AIとして)|</?think>|<\|[a-z_]+\|>",
-    re.IGNORECASE,
-)
-
-
-# One of these stands in whatever the pattern above finds; looking for them is twenty times as fast.
-_META_STEMS = (
-    "transl", "tradu", "übersetz", "翻訳", "日本語訳", "assist", "help", "comply", "fulfil", "sorry", "sure",
-    "as an ai", "en tant qu", "aider", "ayudar", "helfen", "aiutar", "como ", "come ", "als ki", "als sprach",
-    "手伝い", "aiとして", "think>", "<|",
-)  # fmt: skip
-_ABOUT_TRANSLATION = re.compile(
-    r"translat|traduc|traduz|übersetz|翻訳|as an ai|sorry|cannot|can't|unable", re.IGNORECASE
-)
-
-
 def _meta_talk(pair: _Pair) -> list[Violation]:
-    """Talk about the task instead of the translation; a source that talks so may be translated so."""
-    lowered = pair.after.text.lower()
-    if not any(map(lowered.__contains__, _META_STEMS)):
-        return []
-    match = _META_TALK.search(pair.after.text)
-    if match is None or match[0].lower() in pair.before.text.lower() or _ABOUT_TRANSLATION.search(pair.before.text):
-        return []
-    return [Violation("meta_talk", f"the translation speaks of itself: {match[0]!r}")]
+    """Talk about the task instead of the translation."""
+    said = find_meta_talk(pair.before, pair.after)
+    return [] if said is None else [Violation("meta_talk", f"the translation speaks of itself: {said!r}")]
+
+
+def _instruction(pair: _Pair) -> list[Violation]:
+    """Orders in the source are translated, not obeyed."""
+    detail = find_obedience(pair.before, pair.after)
+    return [] if detail is None else [Violation("instruction", detail)]
+
+
+def _question(pair: _Pair) -> list[Violation]:
+    return [Violation("question", "a question became a statement")] if is_answered(pair.before, pair.after) else []
 
 
 def _brackets(pair: _Pair) -> list[Violation]:
@@ -297,6 +276,8 @@ _GATES: dict[str, Callable[[_Pair], list[Violation]]] = {
     "length": _length,
     "repetition": _repetition,
     "meta_talk": _meta_talk,
+    "instruction": _instruction,
+    "question": _question,
     "untranslated_copy": _untranslated_copy,
     "language": _language,
 }

@@ -116,8 +116,9 @@ def _stretches(text: str, spans: list[Span], separators: re.Pattern[str]) -> Ite
 def _trim(text: str, start: int, end: int, spans: list[Span]) -> tuple[int, int]:
     """Without markers, choice label, block tags and white space around it."""
     first, last = 0, len(spans)
-    markers = _MARKERS.match(text, start, end)
-    start = markers.end() if markers else start
+    if not (text[start : start + 1].isalpha() and text[start + 1 : start + 2] not in (".", ":", ")")):  # a plain word
+        markers = _MARKERS.match(text, start, end)
+        start = markers.end() if markers else start
     while True:
         start, end = _strip(text, start, end)
         while first < last and spans[first].start < start:
@@ -130,7 +131,7 @@ def _trim(text: str, start: int, end: int, spans: list[Span]) -> tuple[int, int]
             last -= 1
         else:
             break
-    closing = _CLOSING_MARKS.search(text, max(start, end - 30), end)
+    closing = _CLOSING_MARKS.search(text, max(start, end - 30), end) if text[end - 1 : end] in ("#", "\\") else None
     return _strip(text, start, closing.start() if closing else end)
 
 

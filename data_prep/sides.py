@@ -36,22 +36,40 @@ class Side:
         language: what it is written in.
 
     ``prose`` is the text with blanks in the place of its protected spans: lengths stay, so that positions do.
-    ``protected`` and ``labels`` count the protected substrings, choice labels apart. ``lines`` counts those that are
-    not blank, ``length`` the characters of the prose with a run of white space as one.
     """
 
     def __init__(self, text: str, language: Language) -> None:
         self.text = text
         self.language = language
-        spans = find_spans(text)
-        self.prose = _outside(text, spans) if spans else text
-        self.protected = _counted(text[span.start : span.end] for span in spans if span.kind != "choice_label")
-        labels = [text[span.start : span.end] for span in spans if span.kind == "choice_label"]
-        self.labels = _counted(labels + line_labels(text, spans) if _MAYBE_LINE_LABEL.search(text) else labels)
-        lines = text.splitlines()
-        self.lines = 1 if len(lines) == 1 and text.strip() else sum(map(bool, map(str.strip, lines)))
-        self._units = self.prose.split()
-        self.length = sum(map(len, self._units)) + max(0, len(self._units) - 1)
+        self._spans = find_spans(text)
+        self.prose = _outside(text, self._spans) if self._spans else text
+
+    @cached_property
+    def protected(self) -> dict[str, int]:
+        """The protected substrings and how often each occurs, choice labels apart."""
+        return _counted(self.text[span.start : span.end] for span in self._spans if span.kind != "choice_label")
+
+    @cached_property
+    def labels(self) -> dict[str, int]:
+        """The choice labels and how often each occurs."""
+        text = self.text
+        labels = [text[span.start : span.end] for span in self._spans if span.kind == "choice_label"]
+        return _counted(labels + line_labels(text, self._spans) if _MAYBE_LINE_LABEL.search(text) else labels)
+
+    @cached_property
+    def lines(self) -> int:
+        """How many lines are not blank."""
+        lines = self.text.splitlines()
+        return 1 if len(lines) == 1 and self.text.strip() else sum(map(bool, map(str.strip, lines)))
+
+    @cached_property
+    def _units(self) -> list[str]:
+        return self.prose.split()
+
+    @cached_property
+    def length(self) -> int:
+        """The characters of the prose, with a run of white space as one."""
+        return sum(map(len, self._units)) + max(0, len(self._units) - 1)
 
     @cached_property
     def words(self) -> list[str]:
