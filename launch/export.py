@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from launch.engines.adapters import LOAD_ERRORS, cannot_load
 from launch.engines.config import EngineConfig
 from launch.engines.identity import base_and_adapter, read_template
 from launch.errors import InputError, exit_cleanly
+from launch.merging import load_merged
 from launch.thinking import CLOSE, OPEN
 
 # Not 0: transformers takes its logarithm where a model is made anew. As a bound from below it is none.
@@ -59,28 +59,9 @@ def export(config: EngineConfig, folder: Path) -> None:
 
 def _load(config: EngineConfig) -> tuple[Any, Any]:
     """Tokenizer, with its template, and model, with the adapter merged into it."""
-    from peft import PeftModel
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
     template = read_template(config.chat_template)
     name, adapter = base_and_adapter(config)
-    tokenizer_at = adapter if adapter and Path(adapter, "tokenizer_config.json").is_file() else name
-    shared: dict[str, Any] = {"trust_remote_code": config.trust_remote_code}
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(tokenizer_at, **shared)
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            name, dtype=config.dtype, output_loading_info=True, **shared
-        )
-    except LOAD_ERRORS as error:
-        raise InputError(cannot_load("model", name, error)) from error
-    model, report = loaded
-    if report["missing_keys"]:
-        raise InputError(f"the weights in {name} lack {len(report['missing_keys'])} of the model's tensors")
-    if adapter:
-        try:
-            model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
-        except LOAD_ERRORS as error:
-            raise InputError(cannot_load("adapter", adapter, error)) from error
+    tokenizer, model = load_merged(name, adapter, dtype=config.dtype, trust_remote_code=config.trust_remote_code)
     if template is not None:
         tokenizer.chat_template = template
     return tokenizer, model

@@ -1,7 +1,8 @@
 """What a hybrid Mamba-2/attention model (``nemotron_h``) needs after loading, for training and for generation alike.
 
 Three corrections, all on the model object itself: the limits of the time step come from the config, packed rows keep
-their documents apart also where the CUDA kernels are missing, and a packed row is never read with a cache.
+their documents apart also where the CUDA kernels are missing, and a packed row is never read with a cache. Whether
+they hold on the model and the kernels at hand can be tried out.
 """
 
 from __future__ import annotations
@@ -14,9 +15,13 @@ from torch import Tensor, nn
 from transformers.masking_utils import find_packed_sequence_indices
 from transformers.models.nemotron_h.modeling_nemotron_h import NemotronHMamba2Mixer, NemotronHModel
 
+from launch.errors import InputError
+
 Model = TypeVar("Model", bound=nn.Module)
 # Marks a model whose packed rows are guarded already.
 _GUARDED = "_polythink_guards_packed_rows"
+# Of the largest logit, on a CPU. On GPUs the kernels multiply with 10-bit mantissas (TF32) and in another order.
+_TOLERANCE = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 
 
 def prepare_hybrid(model: Model) -> Model:
@@ -43,6 +48,79 @@ def has_mamba_kernels() -> bool:
     return find_spec("mamba_ssm") is not None and find_spec("causal_conv1d") is not None
 
 
+def has_mamba_blocks(model: nn.Module) -> bool:
+    """Whether the model is a hybrid, prepared or not."""
+    return any(isinstance(module, NemotronHMamba2Mixer) for module in model.modules())
+
+
+def ensure_packed_rows(model: nn.Module) -> str:
+    """Try a packed row on the prepared model where it is; if the CUDA kernels get it wrong, go on without them in it.
+
+    Returns:
+        One sentence on what is in force.
+
+    Raises:
+        InputError: the documents of a packed row are not kept apart with the exact path either.
+    """
+    mixers = [module for module in model.modules() if isinstance(module, PackedMamba2Mixer)]
+    if not mixers:
+        return "packed rows: a model without Mamba blocks"
+    device, dtype = mixers[0].in_proj.weight.device, mixers[0].out_proj.weight.dtype
+    tolerance = _TOLERANCE.get(dtype, 5e-2) * (1 if device.type == "cpu" else 10)
+    by_kernels = mixers[0].hands_on_seq_idx(device)
+    difference = _packed_row_difference(model, mixers)
+    if by_kernels and not difference <= tolerance:
+        for mixer in mixers:
+            mixer.trusts_kernels = False
+        with_kernels, difference = difference, _packed_row_difference(model, mixers)
+        if difference <= tolerance:
+            return (
+                f"warning: with the installed kernels packed logits differ from separate ones by {with_kernels:.1e} "
+                f"of the largest; packed rows are taken apart in front of them instead, where it is {difference:.1e}"
+            )
+    if not difference <= tolerance:
+        raise InputError(
+            f"packed rows mix their documents: packed logits differ from separate ones by {difference:.1e} of the "
+            f"largest logit ({tolerance:.0e} would be rounding); set training.packing to false, or look at the "
+            "weights and at the installed versions of transformers, mamba-ssm and causal-conv1d"
+        )
+    means = "CUDA kernels" if by_kernels else "PyTorch path"
+    return f"packed rows: documents are kept apart by the {means} (packed - separate logits: {difference:.1e})"
+
+
+def _packed_row_difference(model: nn.Module, mixers: list[PackedMamba2Mixer]) -> float:
+    """Largest difference between packed and separate logits, as a share of the largest logit; infinite on an error.
+
+    Two documents, the second of which begins inside a chunk of the scan and ends in the next one. The mixers run as in
+    training, where the fused kernel is; dropout is off.
+    """
+    config: Any = model.config
+    chunk = mixers[0].chunk_size
+    lengths = (chunk // 2 + 3, chunk + 5)
+    generator = torch.Generator().manual_seed(0)
+    device = mixers[0].in_proj.weight.device
+    tokens = torch.randint(config.get_text_config().vocab_size, (1, sum(lengths)), generator=generator).to(device)
+    packed = {
+        "position_ids": torch.cat([torch.arange(n) for n in lengths])[None].to(device),
+        "seq_idx": torch.repeat_interleave(torch.arange(2, dtype=torch.int32), torch.tensor(lengths))[None].to(device),
+    }
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    for mixer in mixers:
+        mixer.training = True
+    try:
+        with torch.no_grad():
+            apart = [model(part, use_cache=False).logits for part in tokens.split(lengths, dim=1)]
+            together = model(tokens, use_cache=False, **packed).logits
+    except Exception:  # whatever a kernel that does not fit may raise
+        return float("inf")
+    finally:
+        for module, training in modes:
+            module.training = training
+    expected = torch.cat(apart, dim=1).float()
+    return float((together.float() - expected).abs().max() / expected.abs().max())
+
+
 class PackedMamba2Mixer(NemotronHMamba2Mixer):
     """The stock mixer, which also keeps packed documents apart without kernels.
 
@@ -51,12 +129,19 @@ class PackedMamba2Mixer(NemotronHMamba2Mixer):
     is put together again. Weights, names and the path without ``seq_idx`` are untouched.
     """
 
+    # Off once the kernels were seen to mix documents.
+    trusts_kernels = True
+
+    def hands_on_seq_idx(self, device: torch.device) -> bool:
+        """Whether the kernels keep the documents apart, instead of this class."""
+        return self.trusts_kernels and device.type == "cuda" and has_mamba_kernels()
+
     def forward(
         self, hidden_states: Tensor, cache_params: Any = None, attention_mask: Tensor | None = None, **kwargs: Any
     ) -> Tensor:
         """``hidden_states`` (batch, length, hidden); ``seq_idx`` (batch, length), equal within a document."""
         seq_idx = kwargs.get("seq_idx")
-        if seq_idx is None or (hidden_states.is_cuda and has_mamba_kernels()):
+        if seq_idx is None or self.hands_on_seq_idx(hidden_states.device):
             return super().forward(hidden_states, cache_params, attention_mask, **kwargs)
         if attention_mask is not None:
             hidden_states = hidden_states * attention_mask[:, :, None].to(hidden_states.dtype)

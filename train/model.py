@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -97,15 +98,30 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
     )
     bpe.train_from_iterator(texts, trainer)
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=bpe, pad_token=PAD, bos_token=BOS, eos_token=EOS, padding_side="right"
+        tokenizer_object=_show_think_tokens(bpe), pad_token=PAD, bos_token=BOS, eos_token=EOS, padding_side="right"
     )
     tokenizer.add_special_tokens({"additional_special_tokens": list(SPECIAL_TOKENS[2:4])})
     tokenizer.chat_template = DEFAULT_CHAT_TEMPLATE.read_text(encoding="utf-8")
     return tokenizer
 
 
-def load_model(config: ModelConfig, name_or_path: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def _show_think_tokens(bpe: Tokenizer) -> Tokenizer:
+    """The same tokenizer, whose text keeps the tags of the chain: the trainer makes all it is given special."""
+    content = json.loads(bpe.to_str())
+    for token in content["added_tokens"]:
+        token["special"] = token["content"] not in THINK_TOKENS
+    return Tokenizer.from_str(json.dumps(content))
+
+
+def load_model(
+    config: ModelConfig, name_or_path: str | Path, modes: Collection[bool] = (True, False)
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load model and tokenizer, set the chat template, apply the hybrid corrections.
+
+    Args:
+        config: what of the recipe concerns the model.
+        name_or_path: where it is.
+        modes: the values of ``enable_thinking`` that the data has; the template must be right for these.
 
     Raises:
         InputError: there is no such model, it has no chat template or one that loses the chain, or bitsandbytes is
@@ -117,7 +133,7 @@ def load_model(config: ModelConfig, name_or_path: str | Path) -> tuple[PreTraine
     try:
         # The tokenizer first: what is wrong with its template should not take the loading of the weights to show.
         tokenizer = AutoTokenizer.from_pretrained(where, **source)
-        _set_chat_template(tokenizer, config.chat_template, where)
+        _set_chat_template(tokenizer, config.chat_template, where, modes)
         model = AutoModelForCausalLM.from_pretrained(
             where,
             dtype=config.dtype,
@@ -135,7 +151,9 @@ def load_model(config: ModelConfig, name_or_path: str | Path) -> tuple[PreTraine
     return prepare_hybrid(model), tokenizer
 
 
-def _set_chat_template(tokenizer: PreTrainedTokenizerBase, path: str | None, name: str) -> None:
+def _set_chat_template(
+    tokenizer: PreTrainedTokenizerBase, path: str | None, name: str, modes: Collection[bool]
+) -> None:
     if path:
         try:
             tokenizer.chat_template = Path(path).read_text(encoding="utf-8")
@@ -143,7 +161,7 @@ def _set_chat_template(tokenizer: PreTrainedTokenizerBase, path: str | None, nam
             raise InputError(f"model.chat_template: {path}: {error.strerror}") from error
     if not tokenizer.chat_template:
         raise InputError(f"the tokenizer of '{name}' has no chat template; name one with model.chat_template")
-    check_chat_template(tokenizer, name)
+    check_chat_template(tokenizer, name, modes)
 
 
 def quantization_config(config: ModelConfig) -> BitsAndBytesConfig | None:
@@ -172,11 +190,19 @@ def quantization_config(config: ModelConfig) -> BitsAndBytesConfig | None:
     )
 
 
-def check_chat_template(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+def check_chat_template(
+    tokenizer: PreTrainedTokenizerBase, name: str, modes: Collection[bool] = (True, False)
+) -> None:
     """Render one exchange as training does and see that the template keeps the chain and begins with the prompt.
 
     The template that Nemotron Nano 2 comes with fails: it renders ``content`` alone and does not know
-    ``enable_thinking``, so that every chain would silently be missing from what is learned.
+    ``enable_thinking``, so that every chain would silently be missing from what is learned. Where no row has a chain
+    it is right as it is.
+
+    Args:
+        tokenizer: with the template.
+        name: of the model, for the message.
+        modes: the values of ``enable_thinking`` that occur in the data; what does not occur is not asked for.
 
     Raises:
         InputError: the chain or the answer is lost, thinking cannot be switched off, or prompt and completion do not
@@ -186,7 +212,8 @@ def check_chat_template(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
     answer = {"role": "assistant", "content": "It is 5."}
     chain = "Two and three are five"
     remedy = "name another with model.chat_template (train/templates holds some)"
-    for thinking, turn in ((True, {**answer, "reasoning_content": chain}), (False, answer)):
+    turns = {True: {**answer, "reasoning_content": chain}, False: answer}
+    for thinking, turn in ((mode, turns[mode]) for mode in (True, False) if mode in modes):
         flags: Any = {"tokenize": False, "enable_thinking": thinking}
         try:
             prompt = str(tokenizer.apply_chat_template([question], add_generation_prompt=True, **flags))

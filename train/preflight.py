@@ -7,15 +7,15 @@ import hashlib
 import itertools
 from typing import Any
 
-from peft import LoraConfig as PeftLoraConfig
+from peft import PeftModel
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from transformers import PreTrainedModel
 from trl import SFTTrainer
 
-from launch.errors import InputError
-from train.config import LoraConfig, TrainConfig
+from launch.hybrid import ensure_packed_rows, has_mamba_blocks
+from train.config import TrainConfig
+from train.lora import coverage
 from train.prepare import RunData, finished_manifest
 
 # What may differ between two starts of the same run: where it writes and how it talks.
@@ -38,25 +38,32 @@ def describe_run(config: TrainConfig) -> dict[str, Any]:
     return run | {f"training.{key}": value for key, value in training.items()}
 
 
-def lora_config(config: LoraConfig | None, model: PreTrainedModel) -> PeftLoraConfig | None:
-    """PEFT's configuration; None for a full fine-tune.
+def check_packed_rows(trainer: SFTTrainer) -> None:
+    """Let the loaded model read two short documents packed and apart, and print what keeps them apart.
 
     Raises:
-        InputError: a target that no module of the model has (PEFT would pass over it in silence).
+        InputError: neither the kernels nor the exact path do.
     """
-    if config is None:
-        return None
-    names = {name.rpartition(".")[2] for name, _ in model.named_modules()}
-    unmatched = [target for target in config.target_modules if target not in names]
-    if unmatched:
-        raise InputError(f"lora.target_modules: the model has no module '{unmatched[0]}'")
-    return PeftLoraConfig(
-        r=config.r,
-        lora_alpha=config.alpha,
-        lora_dropout=config.dropout,
-        target_modules=list(config.target_modules),
-        task_type="CAUSAL_LM",
-    )
+    model: Any = trainer.model
+    if not has_mamba_blocks(model):
+        return
+    plugin: Any = trainer.args.deepspeed_plugin
+    sharded = "FSDP" if trainer.is_fsdp_enabled else "ZeRO-3" if plugin and plugin.zero_stage == 3 else None
+    if sharded:
+        found = f"packed rows: not tried out on this model, whose weights {sharded} spreads over the processes"
+    else:
+        model.to(trainer.args.device)  # DeepSpeed would move it only later
+        found = ensure_packed_rows(model)
+    if trainer.is_world_process_zero():
+        Console(soft_wrap=True).print(found, highlight=False)
+
+
+def _coverage_table(model: PeftModel) -> Table:
+    table = Table("block", "with adapters", "linear layers with adapters", title="Adapters")
+    for kind, reached in coverage(model).items():
+        layers = f"{reached.adapted_modules} of {reached.modules}"
+        table.add_row(kind, f"{reached.adapted} of {reached.blocks}", layers)
+    return table
 
 
 def show_run(data: RunData, trainer: SFTTrainer) -> None:
@@ -73,6 +80,8 @@ def show_run(data: RunData, trainer: SFTTrainer) -> None:
     sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
     total, trained = sum(size for size, _ in sizes), sum(size for size, requires_grad in sizes if requires_grad)
     console.print(f"{total:,} parameters, {trained:,} of them trained; {len(sequences):,} sequences")
+    if isinstance(model, PeftModel):
+        console.print(_coverage_table(model))
     shown = Text("First sequence (what is learned in green):\n")
     tokens = zip(sequences[0]["input_ids"], sequences[0]["labels"], strict=True)
     # Whole stretches, since a letter may be several tokens.

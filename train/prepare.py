@@ -1,19 +1,24 @@
-"""From a build folder to the datasets of a run: the mixture is drawn, every row rendered as an example."""
+"""From a build folder to the sequences of a run: draw the mixture, transform, render, check, tokenise, mask and pack.
+
+``train/prepared.py`` keeps the result, so that this is done once for every start of every run that wants the same.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset
+from datasets import Dataset, Features, List, Value, concatenate_datasets
+from trl import SFTConfig, pack_dataset
 
 from data_prep.schema import row_from_record
 from launch.errors import InputError
 from train.config import DataConfig
-from train.mixture import Draw, count_by_language, draw_mixture
-from train.rendering import Example, to_example, to_translation_example
+from train.examples import EXAMPLE_FEATURES, TOKENS, Encoder
+from train.mixture import Draw, draw_mixture
 
 SOURCE_LANGUAGE = "en"
 
@@ -23,27 +28,28 @@ class RunData:
     """What a run trains and is measured on.
 
     Args:
-        train: prompt/completion examples, in the order they were drawn.
-        evaluation: the same for every language, by its code; translation exercises are not among them.
+        train: ``input_ids`` and ``labels``, packed rows with ``seq_lengths`` as well.
+        evaluation: the same for every language, by its code; nothing of it is transformed or a translation exercise.
         counts: drawn training rows by language.
+        modes: the values of ``enable_thinking`` that occur in both.
+        report: what was drawn, done and left out, as it stands in ``prepared.json``.
+        folder: where it is kept.
     """
 
     train: Dataset
     evaluation: dict[str, Dataset]
     counts: dict[str, int]
+    modes: set[bool]
+    report: dict[str, Any]
+    folder: Path
 
 
-def load_run_data(config: DataConfig, cache: Path) -> RunData:
-    """Read the build, draw the run, render it.
-
-    Args:
-        config: which build, and how it is mixed.
-        cache: folder for the Arrow files; rows are read from disk, never all held in memory.
+def draw_rows(config: DataConfig, rows: Mapping[str, Dataset]) -> list[Draw]:
+    """Draw the run.
 
     Raises:
-        InputError: no such build, an empty split, a language without rows.
+        InputError: a language without rows, or translation exercises without source rows.
     """
-    rows = _rows_by_language(config, config.train_split, cache)
     available = {language: len(of_language) for language, of_language in rows.items()}
     try:
         draws = draw_mixture(
@@ -56,18 +62,73 @@ def load_run_data(config: DataConfig, cache: Path) -> RunData:
             f"data.translation_share needs the source rows ('{SOURCE_LANGUAGE}') in {config.build}; "
             "build with keep_source: true"
         )
-    evaluation = {
-        language: _to_dataset(_plain_examples, {"rows": _some(of_language, config.eval_rows, config.seed)}, cache)
-        for language, of_language in sorted(_rows_by_language(config, config.eval_split, cache).items())
-        if not config.languages or language in config.languages
-    }
-    train = _to_dataset(_drawn_examples, {"rows": rows, "draws": [draws]}, cache)
-    return RunData(train, evaluation, count_by_language(draws))
+    return draws
+
+
+def encode_draws(
+    draws: Sequence[Draw], rows: Mapping[str, Dataset], encoder: Encoder, work: Path, name: str, processes: int | None
+) -> Dataset:
+    """Every drawn row as examples (columns: ``EXAMPLE_FEATURES``), in the order they were drawn.
+
+    Args:
+        draws: what was drawn.
+        rows: the rows of each language.
+        encoder: makes the examples.
+        work: folder for the Arrow file.
+        name: of the data set, for the progress bar.
+        processes: how many work at it; the result is the same with any number.
+    """
+    drawn = Dataset.from_dict(
+        {
+            "language": [draw.language for draw in draws],
+            "index": [draw.index for draw in draws],
+            "source": list(_source_indices(draws, rows)),
+        },
+        features=Features({"language": Value("string"), "index": Value("int64"), "source": Value("int64")}),
+    )
+    return drawn.map(
+        _encode_batch,
+        batched=True,
+        batch_size=100,
+        remove_columns=drawn.column_names,
+        features=EXAMPLE_FEATURES,
+        fn_kwargs={"rows": dict(rows), "encoder": encoder},
+        num_proc=min(processes, len(draws)) if processes and len(draws) else None,
+        cache_file_name=str(work / f"{name}.arrow"),
+        new_fingerprint=f"polythink-{name}",
+        desc=f"Tokenising {name}",
+    )
+
+
+def to_sequences(
+    examples: Dataset, training: SFTConfig, *, packing: bool, unpacked_categories: Sequence[str]
+) -> Dataset:
+    """What the trainer reads: ``input_ids`` and ``labels``, packed with ``seq_lengths`` where the recipe says so.
+
+    Rows of the unpacked categories get a sequence of their own; they are then spread among the others by the seed.
+    """
+    tokens = examples.select_columns(["input_ids", "labels"])
+    if not packing:
+        return tokens.shuffle(seed=training.seed) if training.shuffle_dataset else tokens
+    apart = [i for i, category in enumerate(examples["category"]) if category in set(unpacked_categories)]
+    alone = set(apart)
+    together = [i for i in range(len(tokens)) if i not in alone]
+    parts = []
+    if together:
+        part = tokens.select(together)
+        part = part.shuffle(seed=training.seed) if training.shuffle_dataset else part
+        parts.append(pack_dataset(part, training.max_length or 0, training.packing_strategy))
+    if apart:
+        features = Features({"input_ids": TOKENS, "labels": TOKENS, "seq_lengths": List(Value("int64"))})
+        features = parts[0].features if parts else features
+        parts.append(tokens.select(apart).map(_with_length, features=features))
+    sequences = concatenate_datasets(parts) if parts else tokens
+    return sequences.shuffle(seed=training.seed) if apart or training.shuffle_dataset else sequences
 
 
 def build_texts(config: DataConfig, cache: Path) -> Iterator[str]:
     """Every text of the training split, chains included: what a new tokenizer is trained on."""
-    for of_language in _rows_by_language(config, config.train_split, cache).values():
+    for of_language in rows_by_language(config, config.train_split, cache).values():
         for record in of_language:
             for message in record["messages"]:
                 yield message["content"]
@@ -87,40 +148,56 @@ def finished_manifest(config: DataConfig) -> Path:
     return manifest
 
 
-def _rows_by_language(config: DataConfig, split: str, cache: Path) -> dict[str, Dataset]:
-    folder = finished_manifest(config).parent / "data"
-    files: dict[str, list[str]] = {}
-    for file in sorted(folder.glob(f"{split}.*.parquet")):
-        files.setdefault(file.name.split(".")[1].split("-")[0], []).append(str(file))
+def split_files(config: DataConfig, split: str) -> dict[str, list[Path]]:
+    """The Parquet files of a split, by language.
+
+    Raises:
+        InputError: no finished build, or no rows in this split.
+    """
+    files: dict[str, list[Path]] = {}
+    for file in sorted((finished_manifest(config).parent / "data").glob(f"{split}.*.parquet")):
+        files.setdefault(file.name.split(".")[1].split("-")[0], []).append(file)
     if not files:
         raise InputError(f"data: {config.build} has no rows in the split '{split}'")
-    return {language: Dataset.from_parquet(paths, cache_dir=str(cache)) for language, paths in files.items()}
+    return files
 
 
-def _to_dataset(examples: Any, arguments: dict[str, Any], cache: Path) -> Dataset:
-    return Dataset.from_generator(examples, gen_kwargs=arguments, cache_dir=str(cache))
+def rows_by_language(config: DataConfig, split: str, cache: Path) -> dict[str, Dataset]:
+    """The rows of a split, read from disk as they are asked for; ``cache``: folder for the Arrow files."""
+    return {
+        language: Dataset.from_parquet([str(file) for file in files], cache_dir=str(cache))
+        for language, files in split_files(config, split).items()
+    }
 
 
-def _some(rows: Dataset, limit: int, seed: int) -> Dataset:
+def some_rows(rows: Dataset, limit: int, seed: int) -> Dataset:
     """A random choice: builds are in the order of their source, often by category."""
     return rows.shuffle(seed=seed).select(range(min(limit, len(rows))))
 
 
-def _plain_examples(rows: Dataset) -> Iterator[Example]:
-    for record in rows:
-        yield to_example(row_from_record(record))
-
-
-def _drawn_examples(rows: dict[str, Dataset], draws: list[list[Draw]]) -> Iterator[Example]:
-    # The draws come as one element of a list: datasets would split a plain list into shards.
-    source_index: dict[str, int] = {}
-    if SOURCE_LANGUAGE in rows:
-        ids = (row_from_record(record).provenance["source_id"] for record in rows[SOURCE_LANGUAGE])
-        source_index = {source_id: index for index, source_id in enumerate(ids)}
-    for draw in draws[0]:
-        row = row_from_record(rows[draw.language][draw.index])
-        source = source_index.get(row.provenance["source_id"]) if draw.translate else None
-        if source is None:
-            yield to_example(row)
+def _source_indices(draws: Sequence[Draw], rows: Mapping[str, Dataset]) -> Iterator[int]:
+    """For every draw the index of its source row if it becomes a translation exercise, -1 if not."""
+    index: dict[str, int] = {}
+    if any(draw.translate for draw in draws):
+        provenances = rows[SOURCE_LANGUAGE].select_columns("provenance")
+        index = {json.loads(row["provenance"])["source_id"]: number for number, row in enumerate(provenances)}
+    for draw in draws:
+        if draw.translate:
+            yield index.get(json.loads(rows[draw.language][draw.index]["provenance"])["source_id"], -1)
         else:
-            yield to_translation_example(row_from_record(rows[SOURCE_LANGUAGE][source]), row)
+            yield -1
+
+
+def _encode_batch(batch: dict[str, list[Any]], rows: dict[str, Dataset], encoder: Encoder) -> dict[str, list[Any]]:
+    lines = []
+    for language, index, source in zip(batch["language"], batch["index"], batch["source"], strict=True):
+        row = row_from_record(rows[language][index])
+        if source >= 0:
+            lines += encoder.translation(row_from_record(rows[SOURCE_LANGUAGE][source]), row)
+        else:
+            lines += encoder.row(row)
+    return {column: [line[column] for line in lines] for column in EXAMPLE_FEATURES}
+
+
+def _with_length(example: dict[str, Any]) -> dict[str, Any]:
+    return {**example, "seq_lengths": [len(example["input_ids"])]}

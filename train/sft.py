@@ -16,17 +16,27 @@ from launch.recipe import parse_recipe
 
 
 def main(argv: Sequence[str]) -> None:
-    """Run one recipe; the same command goes on from the last whole checkpoint."""
+    """Run one recipe, from the last whole checkpoint on; a signal ends it after a checkpoint (train/signals.py)."""
+    from train.versions import check_versions
+
+    check_versions()
     from accelerate import PartialState
 
-    from train.checkpoints import ResumingSFTTrainer, check_same_run, forget_run, last_checkpoint
+    from train.checkpoint_files import agree_on_resume_point, check_same_run, forget_run
     from train.config import TrainConfig
+    from train.lora import lora_config
     from train.model import create_initial_checkpoint, load_model
-    from train.preflight import describe_run, lora_config, show_run
-    from train.prepare import build_texts, load_run_data
+    from train.preflight import check_packed_rows, describe_run, show_run
+    from train.prepare import build_texts
+    from train.prepared import find_or_prepare, show_data
+    from train.rendering import load_tokenizer
+    from train.signals import StopOnSignal
+    from train.trainer import HybridSFTTrainer
 
     config = parse_recipe(TrainConfig, argv, prog="train/sft.py", description="Fine-tune a model on a build.")
     state = PartialState()
+    stop = StopOnSignal()
+    stop.install()
     output_dir = Path(config.training.output_dir or "")
     cache = output_dir / "cache"
     run = describe_run(config)
@@ -36,13 +46,15 @@ def main(argv: Sequence[str]) -> None:
             if config.overwrite:
                 forget_run(output_dir)
             check_same_run(output_dir, run)
-        data = load_run_data(config.data, cache)
         start = config.model.name_or_path or ""
         if config.model.architecture is not None:
             texts = build_texts(config.data, cache)
             start = str(create_initial_checkpoint(config.model, output_dir / "initial", texts, config.training.seed))
-    model, tokenizer = load_model(config.model, start)
-    trainer = ResumingSFTTrainer(
+        say = print if state.is_main_process else None
+        data = find_or_prepare(config, load_tokenizer(config.model, start), start, say)
+    model, tokenizer = load_model(config.model, start, data.modes)
+    config.training.dataset_kwargs = {"skip_prepare_dataset": True}  # it is tokenised, masked and packed
+    trainer = HybridSFTTrainer(
         model=model,
         args=config.training,
         train_dataset=data.train,
@@ -51,21 +63,29 @@ def main(argv: Sequence[str]) -> None:
         peft_config=lora_config(config.lora, model),
     )
     if state.is_main_process:
+        show_data(data, output_dir)
         show_run(data, trainer)
+    check_packed_rows(trainer)
     if config.dry_run:
         return
-    checkpoint = last_checkpoint(output_dir)
-    if checkpoint is not None:
-        state.print(f"going on from {checkpoint}")
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    trainer.save_model(str(output_dir / "final"))
+    resume = agree_on_resume_point(output_dir, state.num_processes, config.training.resume_from_checkpoint)
+    if resume.describe():
+        state.print(resume.describe())
+    trainer.add_callback(stop)
+    trainer.train(resume_from_checkpoint=str(resume.checkpoint) if resume.checkpoint else None)
+    if stop.stopped_at is None:
+        trainer.save_final(output_dir / "final")
+    else:
+        state.print(stop.describe())
     trainer.end()
+    status = 0 if stop.stopped_at is None else stop.exit_status
     if state.num_processes > 1:
-        _leave()
+        _leave(status)
+    sys.exit(status)
 
 
-def _leave() -> None:
-    """End this process with status 0 and without finalizing the interpreter.
+def _leave(status: int) -> None:
+    """End this process without finalizing the interpreter.
 
     DeepSpeed keeps its process groups for good, so gloo's threads outlive ``trainer.end()``. One that lets go of its
     last tensor while Python finalizes aborts the process (pytorch/pytorch#179291), and the launcher then reports a run
@@ -74,7 +94,7 @@ def _leave() -> None:
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(status)
 
 
 if __name__ == "__main__":

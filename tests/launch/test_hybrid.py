@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import LlamaConfig, LlamaForCausalLM, NemotronHConfig, NemotronHForCausalLM
 
-from launch.hybrid import prepare_hybrid
+import launch.hybrid
+from launch.errors import InputError
+from launch.hybrid import ensure_packed_rows, prepare_hybrid
 
 VOCABULARY = 97
 
@@ -162,3 +164,43 @@ def test_a_model_without_mamba_is_left_alone() -> None:
     )
     assert prepare_hybrid(model) is model
     assert not model.model._forward_pre_hooks
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_probe_finds_packed_rows_right(dtype: torch.dtype) -> None:
+    model = prepare_hybrid(tiny_hybrid()).to(dtype).train()
+    modes = [module.training for module in model.modules()]
+    state = torch.get_rng_state()
+    assert "kept apart by the PyTorch path" in ensure_packed_rows(model)
+    assert [module.training for module in model.modules()] == modes
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def pretend_kernels(monkeypatch: pytest.MonkeyPatch, *, leak: bool) -> None:
+    """Hand ``seq_idx`` on as to kernels: the stock code refuses it, or it is dropped in silence, as old kernels do."""
+    monkeypatch.setattr(launch.hybrid.PackedMamba2Mixer, "hands_on_seq_idx", lambda self, device: self.trusts_kernels)
+    if leak:
+        stock = launch.hybrid.NemotronHMamba2Mixer.forward
+        monkeypatch.setattr(
+            launch.hybrid.NemotronHMamba2Mixer,
+            "forward",
+            lambda self, *args, seq_idx=None, **kwargs: stock(self, *args, **kwargs),
+        )
+
+
+@pytest.mark.parametrize("leak", [True, False])
+def test_kernels_that_are_wrong_give_way_to_the_exact_path(leak: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend_kernels(monkeypatch, leak=leak)
+    model = prepare_hybrid(tiny_hybrid()).train()
+    assert ensure_packed_rows(model).startswith("warning: with the installed kernels packed logits differ")
+    parts = documents([7, 11])
+    with torch.no_grad():
+        alone = torch.cat([model(part, use_cache=False).logits for part in parts], dim=1)
+        packed = model(**pack(parts), use_cache=False).logits
+    torch.testing.assert_close(packed, alone, atol=1e-5, rtol=1e-5)
+
+
+def test_documents_that_nothing_keeps_apart_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch.hybrid, "_document_and_position", lambda s: (s.flatten() * 0, torch.arange(s.numel())))
+    with pytest.raises(InputError, match=r"packed rows mix their documents: .* set training\.packing to false"):
+        ensure_packed_rows(prepare_hybrid(tiny_hybrid()))

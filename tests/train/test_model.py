@@ -16,8 +16,8 @@ import train.model
 from launch.errors import InputError
 from launch.recipe import parse_recipe
 from train.config import HYBRID_LORA_TARGETS, ModelConfig, TrainConfig
+from train.lora import lora_config
 from train.model import check_chat_template, load_model, train_tokenizer
-from train.preflight import lora_config
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = yaml.safe_load((Path(__file__).parent / "cases" / "chat_templates.yaml").read_text(encoding="utf-8"))
@@ -61,6 +61,31 @@ def test_a_template_that_would_spoil_training_is_refused(
     else:
         with pytest.raises(InputError, match=f"chat template of 'the-model' {case['error']}"):
             check_chat_template(tokenizer, "the-model")
+
+
+def test_a_template_need_not_know_what_the_data_has_not(
+    tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no row has a chain the stock template of Nemotron Nano 2 is right; the answer is always asked for."""
+    by_name = {case["name"]: case["template"] for case in TEMPLATES}
+    monkeypatch.setattr(tokenizer, "chat_template", by_name["content alone, as Nemotron Nano 2 comes"])
+    check_chat_template(tokenizer, "the-model", {False})
+    monkeypatch.setattr(tokenizer, "chat_template", by_name["always thinking"])
+    with pytest.raises(InputError, match="opens <think> although"):
+        check_chat_template(tokenizer, "the-model", {False})
+    monkeypatch.setattr(tokenizer, "chat_template", by_name["the answer is forgotten"])
+    with pytest.raises(InputError, match="does not render the answer"):
+        check_chat_template(tokenizer, "the-model", {False})
+
+
+def test_the_tags_of_the_chain_are_tokens_that_text_keeps(tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:
+    tokenizer.save_pretrained(tmp_path)
+    for loaded in (tokenizer, PreTrainedTokenizerFast.from_pretrained(tmp_path)):
+        ids = loaded("<think>2 + 3</think>5", add_special_tokens=False)["input_ids"]
+        assert len([i for i in ids if loaded.convert_ids_to_tokens(i) in ("<think>", "</think>")]) == 2
+        assert loaded.decode([*ids, loaded.eos_token_id], skip_special_tokens=True) == "<think>2 + 3</think>5"
+        special = {token.content for token in loaded.added_tokens_decoder.values() if token.special}
+        assert special == {"<pad>", "<s>", "<SPECIAL_10>", "<SPECIAL_11>", "<SPECIAL_12>"}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "train" / "templates").iterdir()), ids=lambda path: path.stem)

@@ -141,7 +141,7 @@ def run_recipe(variant: str, base: Path, build: Path, output: Path, processes: i
         "DS_ACCELERATOR": "cpu",
         "PATH": f"{BIN}:{os.environ['PATH']}",
     }
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT, timeout=300)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT, timeout=900)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout
 

@@ -130,20 +130,14 @@ def test_another_recipe_does_not_go_on_in_silence(run: Path, build: Path) -> Non
 
 
 @pytest.mark.slow
-def test_two_zero3_processes_train_as_one_process_does(build: Path, tmp_path: Path) -> None:
+def test_two_zero3_processes_train_as_one_process_does_and_resume(build: Path, tmp_path: Path) -> None:
     """The same global batch: one process with 4 rows a step, two DeepSpeed ZeRO-3 processes with 2 each."""
-    common = [f"--data.build={build}", "--training.packing=false", "--training.max_steps=4", "--training.save_steps=4"]
+    common = [f"--data.build={build}", "--training.packing=false", "--training.max_steps=4", "--training.save_steps=2"]
     one = tmp_path / "one"
     accelerate(*common, f"--training.output_dir={one}", "--training.per_device_train_batch_size=4")
     two = tmp_path / "two"
-    accelerate(
-        *common,
-        f"--training.output_dir={two}",
-        "--training.per_device_train_batch_size=2",
-        config="zero3",
-        processes=2,
-        DS_ACCELERATOR="cpu",
-    )
+    zero3 = [*common, f"--training.output_dir={two}", "--training.per_device_train_batch_size=2"]
+    accelerate(*zero3, config="zero3", processes=2, DS_ACCELERATOR="cpu")
     # Two processes really ran: each left its shard of the optimizer, and together they saw as many rows.
     assert len(list((two / "checkpoint-4" / "global_step4").glob("*optim_states.pt"))) == 2
     history = [json.loads((f / "checkpoint-4" / "trainer_state.json").read_text())["log_history"] for f in (one, two)]
@@ -151,6 +145,14 @@ def test_two_zero3_processes_train_as_one_process_does(build: Path, tmp_path: Pa
     assert tokens[0] == tokens[1]
     losses = [logged_losses(folder / "checkpoint-4") for folder in (one, two)]
     assert losses[1] == pytest.approx(losses[0], abs=1e-3)
+    # Again from step 2: the second process's part of checkpoint 4 is gone, as if it had died before it was written.
+    shutil.rmtree(two / "final")
+    (lost,) = (two / "checkpoint-4" / "global_step4").glob("*rank_1_*optim_states.pt")
+    lost.unlink()
+    again = accelerate(*zero3, config="zero3", processes=2, DS_ACCELERATOR="cpu")
+    assert f"going on from {two / 'checkpoint-2'}" in again.stdout
+    assert f"checkpoint-4 (global_step4/{lost.name} is missing)" in again.stdout
+    assert logged_losses(two / "checkpoint-4") == pytest.approx(losses[1], abs=1e-6)
 
 
 @pytest.mark.parametrize(
