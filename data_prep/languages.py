@@ -36,6 +36,7 @@ class Language:
             values are parted by ``|``.
         cardinal_forms: inflected or colloquial cardinals that a number speller does not produce.
         homographs: cardinals that are more often another word (French "neuf", new; Italian "sei", you are).
+        homograph_before: words after which such a cardinal is the number all the same ("ha sei", he has six).
         scale_words: words that multiply the number before them, with the power of ten.
         ordinal_endings: the ending of an ordinal as a speller writes it, and the endings that may stand there.
         percent_words: what stands for the percent sign.
@@ -67,6 +68,7 @@ class Language:
     function_words: frozenset[str]
     ordinal_endings: tuple[tuple[str, tuple[str, ...]], ...] = ()
     homographs: frozenset[str] = frozenset()
+    homograph_before: frozenset[str] = frozenset()
     length_ratio: float = 1.0
     both_conventions: bool = False
     compounds: bool = False
@@ -168,6 +170,9 @@ LANGUAGES: dict[str, Language] = {
             months=_tuple("janvier février mars avril mai juin juillet août septembre octobre novembre décembre"),
             ordinal_endings=(("ième", ("ième", "ièmes")),),
             homographs=frozenset({"un", "une", "neuf"}),
+            homograph_before=_words(
+                "ai as a avons avez ont avait avaient les ses mes ces sont reste restent dans pour"
+            ),
             function_words=_words(
                 "on obtient le la les de des du un une et est en que qui dans pour pas sur avec son sa ses au aux "
                 "ce cette ces il elle ils elles nous vous je tu se ne plus par mais ou où donc or ni car a ont sont "
@@ -339,6 +344,10 @@ LANGUAGES: dict[str, Language] = {
             ),
             ordinal_endings=(("o", ("o", "a", "i", "e")),),
             homographs=frozenset({"un", "uno", "una", "sei"}),
+            homograph_before=_words(
+                "ho hai ha abbiamo avete hanno aveva avevano sono erano i le altri altre con di da per in a ne ogni "
+                "circa"
+            ),
             function_words=_words(
                 "il lo la i gli le di del dello della dei degli delle un uno una e è in che chi per con non si suo "
                 "sua suoi sue al allo alla ai agli alle da dal dalla dai nel nella nei sul sulla come più ma o se "
@@ -374,6 +383,7 @@ LANGUAGES: dict[str, Language] = {
             conclusion_words=("したがって", "よって", "ゆえに", "つまり", "だから", "以上より", "結論として"),
             fraction_words={
                 "半分": "1/2", "半数": "1/2", "半額": "1/2", "半": "?1/2|30", "倍": "?2", "二倍": "2", "三倍": "3",
+                "半ダース": "6",
                 "ダース": "?12", "両方": "?2", "二人": "2", "一人": "?1", "一つ": "?1", "ひとつ": "?1",
                 "二つ": "2", "ふたつ": "2", "三つ": "3", "みっつ": "3", "四つ": "4", "よっつ": "4", "五つ": "5",
                 "いつつ": "5", "六つ": "6", "むっつ": "6", "七つ": "7", "ななつ": "7", "八つ": "8", "やっつ": "8",

@@ -29,7 +29,7 @@ _SPACED_GROUP = re.compile(r"\d \d{3}(?!\d)")
 # Signs, suffixes, fractions, rare separators: what stands beside such a chain and can make it another value.
 _UNSURE = re.compile(
     r"[\d．\-−－c½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅒](?:(?<=\d)(?:[．，'’_٬]\d|[{\\]|[kKMB](?![^\W\d_])|[eE][+-]?\d)"
-    r"|(?<=．)(?<!\d．)\d|(?<=[−－\-])(?<![0-9A-Za-z)\]][−－\-])\d|(?<=frac)|(?<=[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅒]))"
+    r"|(?<=．)(?<!\d．)\d|(?<=[−－\-])(?<![0-9A-Za-z)\]][−－\-])[.．]?\d|(?<=frac)|(?<=[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅒]))"
 )
 _UNSURE_KANJI = re.compile(rf"[{KANJI_NUMERALS}]\s?\d|\d\s?(?:[{KANJI_NUMERALS}割]|分の|ダース)")
 _NUMERAL = re.compile(r"[\d½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅒]")
@@ -162,7 +162,8 @@ def _telling_words(language: str) -> frozenset[str]:
     if not get_language(language).spaced:
         return frozenset()
     firm = [*words.small, *words.scales, *(word for word, number in words.other.items() if not number.vague)]
-    return frozenset(word.split(" ")[0] for word in firm) - words.homographs
+    homographs = {word for word in words.homographs if not words.homograph_before or words.small[word] == 1}
+    return frozenset(word.split(" ")[0] for word in firm) - homographs
 
 
 @cache

@@ -54,6 +54,7 @@ class Lexicon:
     other: dict[str, WordNumber]
     scales: dict[str, int]
     homographs: frozenset[str]
+    homograph_before: frozenset[str]
     beginnings: frozenset[str]
     thousands: tuple[str, ...]
     longest: int
@@ -100,6 +101,7 @@ def lexicon(code: str) -> Lexicon:
         other=other,
         scales=scales,
         homographs=language.homographs,
+        homograph_before=language.homograph_before,
         beginnings=frozenset(word.split(" ")[0] for words in (small, other, scales) for word in words),
         thousands=tuple(word for word, power in scales.items() if power == 3),
         longest=max((word.count(" ") + 1 for word in small), default=1),
@@ -217,7 +219,11 @@ def _number_at(text: str, tokens: list[tuple[int, int]], index: int, words: Lexi
             return after + 1, WordNumber((total * part.readings[0],), vague=part.vague and total == 1)
         if part.readings[0] == 12 and total > 1:
             return after + 1, WordNumber((total * 12,))
-    vague = after == index + 1 and _word(text, tokens, index, joined=False) in words.homographs
+    vague = (
+        after == index + 1
+        and _word(text, tokens, index, joined=False) in words.homographs
+        and not (index and total > 1 and _word(text, tokens, index - 1, joined=False) in words.homograph_before)
+    )
     return after, WordNumber((total,), vague=vague)
 
 

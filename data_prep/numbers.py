@@ -45,6 +45,7 @@ _MORNING = re.compile(_CLOCK + r"a\.?\s?m\b", re.IGNORECASE)
 _KANJI_FRACTION = re.compile(rf"分の(?:(\d{{1,15}})|([{KANJI_NUMERALS}]{{1,10}}))")
 _KANJI_RUN = re.compile(rf"[{KANJI_NUMERALS}]+")
 _ROMAN_TOKEN = re.compile(r"(?<![^\W\d_])[IVXLCDM]{1,15}(?![A-ZÀ-Þa-df-zß-ý])")
+_DOZEN = "ダース"
 _MOST_DIGITS = 400
 
 Form = Literal["digits", "word"]
@@ -326,6 +327,9 @@ def _with_kanji(narrow: str, number: Number) -> Number:
         compound = read_kanji(narrow, number.end, value)
         if compound is not None:
             return replace(number, end=compound[1], readings=(compound[0],), foreign_readings=())
+    if narrow.startswith(_DOZEN, number.end):
+        readings = (*(v * 12 for v in number.readings), *number.readings)
+        return replace(number, end=number.end + len(_DOZEN), readings=readings, foreign_readings=())
     fraction = _KANJI_FRACTION.match(narrow, number.end)
     if fraction is not None and value:
         parsed = read_kanji(fraction[2], 0) if fraction[2] else (Fraction(fraction[1]), 0)
@@ -375,6 +379,8 @@ def _kanji_numbers(narrow: str, text: str, entry: Language) -> Iterator[Number]:
                 if over is not None:
                     value, end = over[0] / value, fraction.end()
             readings = (value, value * 10, value / 10) if narrow[end : end + 1] == "割" else (value,)
+            if narrow.startswith(_DOZEN, end):
+                readings, end = (value * 12, value), end + len(_DOZEN)
             yield Number(position, end, text[position:end], readings, form="word", vague=True)
             position = end
 

@@ -42,6 +42,7 @@ def test_what_agrees_at_a_glance_agrees_by_the_grammar(pair):
 @pytest.mark.parametrize(
     ("source", "translation", "language"),
     [
+        ("It is .5.", "C'est -.5.", "fr"),
         ("It costs 5 million.", "Cela coûte 5.", "fr"),
         ("It is -5 degrees.", "Il fait 5 degrés.", "fr"),
         ("Half of .5 is .25.", "La moitié de ,5 est 25.", "fr"),
