@@ -20,8 +20,9 @@ NVIDIA_FORMAT_LOSS = {
 }
 # NVIDIA's table has three kinds of data; these of our categories are its question answering.
 _QUESTION_ANSWERING = frozenset({"qa", "stem", "science", "chat"})
-# The reason that is the same loss as theirs: the completion breaks the contract.
+# The reasons that are the same loss as theirs: the completion breaks the contract, 〘〙 or, for whole documents, JSON.
 FORMAT_REASON = "brackets"
+FORMAT_REASONS = (FORMAT_REASON, "json")
 
 
 @dataclass
@@ -87,7 +88,8 @@ def add_json(counts: Counts, records: Iterable[dict[str, Any]]) -> None:
 def exclusion_table(counts: Counts) -> list[dict[str, Any]]:
     """One record a language and category, in the order of the language registry: totals, shares lost, NVIDIA's figure.
 
-    Shares are of that language and category; ``reasons`` holds rows, bytes and both shares, the commonest first.
+    Shares are of that language and category; ``reasons`` holds rows, bytes and both shares, the commonest first, and
+    ``format_bytes_share`` is that of all :data:`FORMAT_REASONS` together.
     """
     order = {code: position for position, code in enumerate(LANGUAGES)}
     table = []
@@ -98,6 +100,10 @@ def exclusion_table(counts: Counts) -> list[dict[str, Any]]:
             for reason, tally in sorted(losses.rejected.items(), key=lambda r: (-r[1].rows, r[0]))
         }
         lost = Tally(total.rows - losses.kept.rows, total.bytes - losses.kept.bytes)
+        broken = Tally()
+        for reason in FORMAT_REASONS:
+            part = losses.rejected.get(reason, Tally())
+            broken.add(part.rows, part.bytes)
         kind = "qa" if category in _QUESTION_ANSWERING else category
         table.append(
             {
@@ -108,7 +114,7 @@ def exclusion_table(counts: Counts) -> list[dict[str, Any]]:
                 "kept_bytes": losses.kept.bytes,
                 "lost": _shares(lost, total),
                 "reasons": reasons,
-                "format_bytes_share": reasons.get(FORMAT_REASON, {}).get("bytes_share", 0.0),
+                "format_bytes_share": _shares(broken, total)["bytes_share"],
                 "nvidia_format_bytes_share": NVIDIA_FORMAT_LOSS.get(language, {}).get(kind),
             }
         )

@@ -13,6 +13,15 @@ from eval.units import convertible, same
 
 _FILLER = r"(?:[$€£¥≈~=\s*_(\"'-]|(?<!\w)[a-zA-Z](?!\w))*"
 _GOES_ON = re.compile(r"\s?[-+*/×·÷=](?!\w*$)")  # what follows "or" is an equation of its own: "or 20 = A"
+# Verbs after which stands what the numbers before them come to: "9 œufs à 2 dollars font 18 dollars".
+_MAKE = re.compile(
+    EQUAL.pattern + r"|(?<!\w)(?:makes?|gives?|costs?|comes? to|totals?|font|fait|coûtent|coûte|valent|donnent|donne|"
+    r"fanno|costano|costa|danno|son|hacen|suman|cuestan|cuesta|dan|machen|macht|kosten|kostet|ergeben|"
+    r"in tutto|in totale|insgesamt|"
+    r"zusammen|altogether|in total|in all|en tout|au total|"
+    r"en total|en conjunto)(?!\w)|合わせて|合計|全部で",
+    re.IGNORECASE,
+)
 _COMMA = re.compile(r"[,;、&\n]")
 
 
@@ -43,20 +52,26 @@ def _between_patterns(words: Phrases) -> tuple[re.Pattern[str], ...]:
     )
 
 
+@functools.lru_cache(maxsize=8192)
+def _between(gap: str, words: Phrases) -> tuple[bool, bool, bool]:
+    """Whether what stands between two numbers makes them alternatives, a list, or a range."""
+    either, both, to, _ = _between_patterns(words)
+    return either.fullmatch(gap) is not None, both.fullmatch(gap) is not None, to.fullmatch(gap) is not None
+
+
 def alternatives(statement: str, kept: list[Quantity], words: Phrases) -> str | None:
     """The two numbers, as written, of a statement that gives a range or two answers; None where it does not."""
     if len(kept) < 2:
         return None
-    either, both, to, start = _between_patterns(words)
+    start = _between_patterns(words)[3]
     paired = any(len(re.findall(rf"(?i)(?<!\w){word}(?!\w)", statement)) > 1 for word in words.paired)
     guessing = _hedge_pattern(words).search(statement) is not None and EQUAL.search(statement) is None
     for one, other in itertools.pairwise(kept):
         gap = statement[one.end : other.start]
         if len(gap) > 80:
             continue
-        linked = paired or either.fullmatch(gap) is not None
-        joined = both.fullmatch(gap) is not None
-        spans = to.fullmatch(gap) is not None
+        linked, joined, spans = _between(gap, words)
+        linked = linked or paired
         if not (linked or joined or spans or guessing):
             continue
         written = statement[one.start : other.end]
@@ -91,7 +106,7 @@ def _goes_on(statement: str, quantity: Quantity, kept: list[Quantity]) -> bool:
 def _worked_out(statement: str, quantity: Quantity, kept: list[Quantity]) -> bool:
     """Whether an equals sign with a number after it follows: what looked like a range was an operation."""
     later = [q for q in kept if q.start > quantity.start]
-    return bool(later) and EQUAL.search(statement, quantity.end, later[-1].start) is not None
+    return bool(later) and _MAKE.search(statement, quantity.end, later[-1].start) is not None
 
 
 @functools.cache

@@ -14,13 +14,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from data_prep.languages import get_language
-from eval import clocks, forms, symbolic
+from eval import clocks, forms, formulas, symbolic, tuples
 from eval.boxes import boxes
 from eval.candidates import LONGEST, WINDOW, Candidate, announced, last_sentences
+from eval.choices import NONE, settled_choice
 from eval.corrections import after_correction, opens_with_correction, retracted
 from eval.discourse import with_roles
 from eval.golds import Gold, read_gold
 from eval.phrases import Phrases, either_word, phrases
+from eval.portions import out_of_in_digits
 from eval.quantities import clean, find_quantities
 from eval.readings import Reading, read_number
 from launch.thinking import CLOSE, OPEN, split_thinking
@@ -49,12 +51,16 @@ class Grade:
 
 @dataclass(frozen=True)
 class _Verdict:
-    """What one candidate came to: matching or not, or why it is no answer; ``found`` False sends the search on."""
+    """What one candidate came to: matching or not, or why it is no answer; ``found`` False sends the search on.
+
+    ``rejected`` are numbers that it says are wrong.
+    """
 
     found: bool
     correct: bool = False
     text: str | None = None
     reason: str | None = None
+    rejected: tuple[Fraction, ...] = ()
 
 
 def grade(response: str, gold: str, language: str) -> Grade:
@@ -74,17 +80,21 @@ def grade(response: str, gold: str, language: str) -> Grade:
         return Grade(False, None, "unclosed")
     target = read_gold(str(gold))
     empty_box = False
+    rejected: set[Fraction] = set()
     for candidate in _candidates(answer, language, target):
         if candidate.method == "empty_box":
             empty_box = True
             continue
-        if candidate.method in ("refusal", "restatement", "unfinished"):
+        if candidate.method in ("refusal", "restatement", "unfinished", "denied"):
             return Grade(False, None, candidate.method)
         if empty_box and candidate.method in ("last_number", "bare"):
             break
         verdict = _judge(candidate, target, language)
         if not verdict.found:
+            rejected |= set(verdict.rejected)
             continue
+        if verdict.correct and rejected & set(target.values):
+            return Grade(False, None, "denied")
         extracted = verdict.text.strip()[:_EXTRACTED] if verdict.text else None
         if verdict.reason is not None:
             return Grade(False, extracted, verdict.reason)
@@ -107,9 +117,12 @@ def _candidates(answer: str, language: str, target: Gold) -> Iterator[Candidate]
         yield _boxed(answer, found, target)
     if empty:
         yield Candidate("", "", "empty_box")
-    window = clean(answer[-2 * WINDOW :])[-WINDOW:]
+    read = formulas.plain if target.kind == "symbolic" else clean
+    window = read(answer[-2 * WINDOW :])[-WINDOW:]
     parts = with_roles(window, language)
     yield from _without_doubt(announced(window, language, parts), target, language)
+    if target.kind == "choice" and (letter := settled_choice(window, parts, language)) is not None:
+        yield Candidate("" if letter == NONE else letter, "", "denied" if letter == NONE else "last_number")
     yield from last_sentences(window, language, parts)
     if any(part.role != "main" for part in parts):
         yield from announced(window, language, parts, asides=True)
@@ -175,6 +188,8 @@ def _judge(candidate: Candidate, target: Gold, language: str) -> _Verdict:
             return _Verdict(True, reason="denied", text=statement)
     match target.kind:
         case "number":
+            if all(0 < value < 1 for value in target.values) and not target.percent:
+                statement = out_of_in_digits(statement, language)
             reading = read_number(statement, language, sentence=weak, words_count=candidate.words_count)
             return _judge_number(reading, target, weak=weak)
         case "choice":
@@ -189,6 +204,9 @@ def _judge(candidate: Candidate, target: Gold, language: str) -> _Verdict:
             return _judge_ratio(statement, target)
         case "tuple":
             return _judge_tuple(statement, target, language)
+        case "interval":
+            interval = tuples.read_interval(statement)
+            return _Verdict(interval is not None, interval == target.interval, statement)
         case "words":
             said = forms.says(statement, target.raw, language, sentence=weak)
             if said == forms.SEVERAL:
@@ -199,7 +217,7 @@ def _judge(candidate: Candidate, target: Gold, language: str) -> _Verdict:
                 text=target.raw if said else statement,
             )
         case "symbolic":
-            return _judge_symbolic(statement, target, weak=weak)
+            return _judge_symbolic(statement, target, language)
 
 
 def _corrected(statement: str, rest: str, language: str, target: Gold, *, weak: bool) -> str:
@@ -233,9 +251,9 @@ def _judged(read: str | None, correct: bool) -> _Verdict:
 
 def _judge_number(reading: Reading, target: Gold, *, weak: bool) -> _Verdict:
     if reading.status == "nothing" or (reading.status == "denied" and weak):
-        return _Verdict(False)
+        return _Verdict(False, rejected=reading.values)
     if reading.status != "value":
-        return _Verdict(reading.status != "denied", reason=reading.status, text=reading.text)
+        return _Verdict(reading.status != "denied", reason=reading.status, text=reading.text, rejected=reading.values)
     return _Verdict(True, _equal_numbers(reading, target), reading.text)
 
 
@@ -281,17 +299,16 @@ def _judge_ratio(statement: str, target: Gold) -> _Verdict:
 
 
 def _judge_tuple(statement: str, target: Gold, language: str) -> _Verdict:
-    values = forms.read_tuple(statement, language)
+    values = tuples.read_tuple(statement, language)
     if values is None:
         return _Verdict(bool(find_quantities(statement, language)), text=statement)
     correct = values == list(target.parts) if target.ordered else sorted(values) == sorted(target.parts)
     return _Verdict(True, correct, statement)
 
 
-def _judge_symbolic(statement: str, target: Gold, *, weak: bool) -> _Verdict:
-    formulas = re.findall(r"\$([^$\n]{1,500})\$", statement)
-    answer = (formulas[-1] if formulas else statement).strip().rstrip(".。").strip()
-    if not answer or (weak and not formulas and not re.search(r"[\d\\^=+*/]", answer)):
+def _judge_symbolic(statement: str, target: Gold, language: str) -> _Verdict:
+    answer = formulas.read_formula(statement, language, target.raw, phrases(language))
+    if not answer:
         return _Verdict(False)
     if re.sub(r"\s|\\[,;!]", "", answer) == re.sub(r"\s|\\[,;!]", "", target.raw):
         return _Verdict(True, True, answer)

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from data_prep.languages import LANGUAGES, Language, get_language
-from eval.central import DIRECT
 from eval.corrections import opens_with_correction
+from eval.denials import is_disbelieved
 from eval.discourse import (
     SENTENCE_END,
     Sentence,
@@ -24,7 +24,7 @@ from eval.discourse import (
     restates,
     sentences,
 )
-from eval.phrases import Phrases, either_word, phrases
+from eval.phrases import DIRECT, Phrases, either_word, phrases
 
 WINDOW = 20_000  # characters from the end in which an announcement or a last sentence is looked for
 LONGEST = 2_000  # characters of a statement that are read
@@ -161,7 +161,7 @@ def announced(window: str, language: str, parts: list[Sentence], *, asides: bool
             continue
         sentence = next((part for part in reversed(parts) if part.start <= anchor.start), None)
         role = sentence.role if sentence is not None else "main"
-        if (role == "check" or (role == "note" and anchor.soft)) != asides:
+        if role == "mistake" or (role == "check" or (role == "note" and anchor.soft)) != asides:
             continue
         before = window[max(sentence.start if sentence else 0, anchor.start - 300) : anchor.start]
         if anchor.soft and last_number >= end:
@@ -194,7 +194,7 @@ def last_sentences(window: str, language: str, parts: list[Sentence], *, asides:
     if first is not None:
         yield Candidate(first, "", "bare")
     digits = _DIGIT.search(window) is not None
-    chosen = [part for part in reversed(parts) if (part.role != "main") == asides]
+    chosen = [part for part in reversed(parts) if part.role != "mistake" and (part.role != "main") == asides]
     for index, part in enumerate(chosen[:_MOST_SENTENCES]):
         sentence = window[part.start : part.end]
         if is_question(sentence):
@@ -253,6 +253,8 @@ def _only_said(before: str, words: Phrases) -> bool:
     if not before.strip():
         return False
     clause = _but_pattern(words).split(before)[-1]
+    if is_disbelieved(clause, words):
+        return True
     return bool(_condition_pattern(words).search(clause) or refusal_pattern(words).search(clause))
 
 

@@ -7,14 +7,14 @@ import re
 
 from eval.dates import date_spans
 from eval.discourse import conclusion_words
-from eval.phrases import Phrases, either_word, japanese, phrases
+from eval.phrases import DIRECT, Phrases, either_word, japanese, phrases
 from eval.quantities import Quantity
 from eval.units import same
 
 COUNTER = r"[^\s、。,.\d=]{0,4}"  # a Japanese counter
 _BOLD = re.compile(r"(\*\*|__)(?!\s)([^*_\n]{1,80}?)(?<!\s)\1")
 EQUAL = re.compile(
-    r"==?>?|[≈≒→⇒≡]|\b(?:equals|equal to|égale?|igual a|gleich|ergibt|uguale a|makes|gives)\b",
+    r"==?>?|[≈≒→⇒≡]|\b(?:equals|equal to|égale?|igual a|gleich|ergibt|uguale a|pari a|makes|gives)\b",
     re.IGNORECASE,
 )
 _COUNTED = r"(?:日間?|時間|分間?|週間?|か月|ヶ月|年間?|人|個|箱|枚|回|台|本|冊|匹|[ァ-ヶー]{1,6})"
@@ -25,14 +25,6 @@ _PLACE = re.compile(r"(?:in|en|on|over|across|during|within|dans|auf|su)\s", re.
 _LABEL = re.compile(r"(?:#|(?<!\w)n[°º]|(?<!\w)(?:nr|no)\.)\s?$", re.IGNORECASE)
 _EQUALS_UNKNOWN = re.compile(r"\s?=\s?[a-zA-Z](?!\w)")  # "20 = x"
 _PARENTHESIS = re.compile(r"\([^()]{0,200}\)")
-DIRECT = re.compile(
-    r"(?:[^\w]|\b(?:exactly|about|approximately|around|only|just|also|the|a|an|x|y|n|is|usd|eur|us|rs|"
-    r"environ|exactement|seulement|de|le|la|exactamente|aproximadamente|el|unos|genau|etwa|ungefähr|rund|"
-    r"circa|esattamente|solo|il|i|le|est|es|è|ist|it|it's|that|that's|this|should|must|be|are|actually|really|c'est|"
-    r"ce|cela|fait|sont|doit|être|son|debe|ser|sería|sono|deve|essere|sarebbe|es|das|sind|sein|muss|müsste|wären?)\b|"
-    r"約|およそ|ちょうど|全部で|合計で?|は|の)*",
-    re.IGNORECASE,
-)
 
 
 def in_parenthesis(statement: str, quantity: Quantity) -> bool:

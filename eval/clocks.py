@@ -25,6 +25,9 @@ _LASTS = re.compile(
     r"(?:lasts?|takes?|for|dure|durent|pendant|roule|dura|duran|durante|tarda|dauert|braucht|fährt|impiega|per|plus|\+)\s(?:about\s|exactly\s)?[*_]*$",
     re.IGNORECASE,
 )
+_EITHER_JAPANESE = re.compile(
+    r"\s*(?:に|頃)?(?:か、?(?!か|ら)(?:または|もしくは)?|、?または|、?もしくは|、?あるいは)"
+)  # "から" is since
 _EQUALISH = re.compile(r"[=→]")
 
 
@@ -77,7 +80,7 @@ def _chosen(statement: str, found: list[tuple[re.Match[str], Time]], words: Phra
         gap = statement[one.end() : other.start()]
         if same_time(time, next_time):
             continue
-        if either.search(gap) or spans.fullmatch(gap):
+        if spans.fullmatch(gap) or either.search(gap) or _EITHER_JAPANESE.match(gap):
             return SEVERAL
     outside = [
         time
@@ -92,7 +95,9 @@ def _joining_patterns(words: Phrases) -> tuple[re.Pattern[str], re.Pattern[str]]
     to = "|".join(re.escape(word) if word in "-–" else word for word in words.range_to)
     marker = "|".join((*words.morning, *words.afternoon, "Uhr", "h"))
     spans = rf"\s?(?:{marker})?\s?(?:-|–|—|{to})\s?(?:las? |le |alle |l'|the )?"
-    return re.compile(spans, re.IGNORECASE), re.compile(either_word(words.alternatives), re.IGNORECASE)
+    return re.compile(spans, re.IGNORECASE), re.compile(
+        either_word(tuple(word for word in words.alternatives if not japanese(word))), re.IGNORECASE
+    )
 
 
 def _half_of_day(statement: str, match: re.Match[str], words: Phrases) -> str:
@@ -135,14 +140,16 @@ def time_words_in_digits(statement: str, language: str) -> str:
 
 @functools.cache
 def _time_patterns(words: Phrases, codes: tuple[str, ...]) -> tuple[tuple[re.Pattern[str], str], ...]:
+    turns = "|".join((*words.noon, *words.midnight))
     hour = rf"(?P<hour>\d{{1,2}}|{_number_alternatives(codes, 24)})"
+    noon = rf"(?P<hour>{turns})"
     minute = rf"(?P<minute>\d{{1,2}}|{_number_alternatives(codes, 59)})"
     patterns = []
     for entry in words.times:
         written, _, offset = entry.rpartition("|")
         written = written.strip()
         spaced = not japanese(written)
-        written = written.replace("{hour}", hour).replace("{minute}", minute)
+        written = written.replace("{hour}", hour).replace("{noon}", noon).replace("{minute}", minute)
         end = r"(?![\w:])" if spaced and not written.endswith(")") else ""
         begin = r"(?<![:.,\w])" if spaced else ""
         patterns.append((re.compile(f"{begin}{written}{end}", re.IGNORECASE), offset.strip()))
@@ -159,6 +166,9 @@ def _number_alternatives(codes: tuple[str, ...], most: int) -> str:
 
 def _in_digits(match: re.Match[str], *, offset: str, codes: tuple[str, ...]) -> str:
     hour = _small_number(match["hour"], codes)
+    if hour is None:
+        words = phrases(codes[0])
+        hour = next((h for h, names in ((12, words.noon), (0, words.midnight)) if _names(match["hour"], names)), None)
     named = _small_number(match["minute"], codes) if "minute" in match.groupdict() else 0
     if hour is None or named is None:
         return match[0]
@@ -168,6 +178,10 @@ def _in_digits(match: re.Match[str], *, offset: str, codes: tuple[str, ...]) -> 
     if minutes < 0 and hour == 0:
         hour = 12
     return f" {hour % 24}:{minute:02d} "
+
+
+def _names(written: str, entries: tuple[str, ...]) -> bool:
+    return re.fullmatch("|".join(entries), written, re.IGNORECASE) is not None
 
 
 def _small_number(written: str, codes: tuple[str, ...]) -> int | None:

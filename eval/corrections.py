@@ -5,9 +5,16 @@ from __future__ import annotations
 import functools
 import re
 
-from eval.phrases import Phrases, either_word, japanese
+from eval.phrases import DIRECT, Phrases, either_word, japanese
 
 _DIGIT = re.compile(r"\d")
+# After "actually": another number at once ("it is 20"), or one that is worked out ("I broke 6, so that leaves 24").
+_ANOTHER_ANSWER = (
+    rf"{DIRECT.pattern}[$€£¥]?\d[\d.,' ]*(?:[^\W\d]+\s?){{0,2}}[\s*_]*(?:[.,;:!。、]|$)"
+    r"|[^.!?。\n]{0,200}?(?:=|(?<!\w)(?:so(?! (?:viel|gro|lang|alt|schwer|teuer|hoch|weit|oft))|gives?|makes?|leaves?"
+    r"|donc|obtient|reste|restent|as[íi] que|queda|quedan|obtenemos|da"
+    r"|also|bleiben|bleibt|ergibt|quindi|resta|restano|rimangono|si ottiene)(?!\w)|ので|から、)[^.!?。\n]{0,80}?\d"
+)
 _LONGEST = 2_000  # characters of a statement in which corrections are looked for
 
 
@@ -22,11 +29,14 @@ def _correction_pattern(words: Phrases) -> re.Pattern[str]:
     strong = "|".join(word for word in strong_corrections(words) if not japanese(word))
     weak = "|".join(word for word in words.weak_corrections if not japanese(word))
     other = "|".join(word for word in words.corrections if japanese(word)) or "(?!)"
+    soft = "|".join(word for word in words.soft_corrections if not japanese(word)) or "(?!)"
+    soft_other = "|".join(word for word in words.soft_corrections if japanese(word)) or "(?!)"
     # "Sorry for the 20 mistakes" and "no apples" correct nothing.
     after_strong = r"(?!\w)(?!\s(?:for|about|if|pour|si|por|für|per|se|che)(?!\w))"
     after_weak = r"(?!\w)(?=\s*[,;:!.…—–]|\s+[*_$€£(]*-?\d)"
     return re.compile(
-        rf"{opening}(?:(?:{strong}){after_strong}|(?:{weak}){after_weak})[\s.,;:!…—–*_-]*|(?:{other})[、。,.…!\s]*",
+        rf"{opening}(?:(?:{strong}){after_strong}|(?:{weak}){after_weak})[\s.,;:!…—–*_-]*|(?:{other})[、。,.…!\s]*"
+        rf"|(?:{opening}(?:{soft})(?!\w)|(?:{soft_other}))[\s,:、*_]*(?={_ANOTHER_ANSWER})",
         re.IGNORECASE,
     )
 

@@ -14,7 +14,7 @@ from data_prep.languages import LANGUAGES
 from eval.corrections import strong_corrections
 from eval.phrases import Phrases, either_word, japanese, phrases
 
-Role = Literal["main", "note", "check"]
+Role = Literal["main", "note", "check", "mistake"]
 
 SENTENCE_END = re.compile(r"[。！？!?]+[)\]\"'”»*_」』]*|\.+[)\]\"'”»*_」』]*(?=\s|$)|\n+")
 _LIST_MARKER = re.compile(r"\s*[*_]{0,2}\d{1,2}\.[ ]")
@@ -56,7 +56,8 @@ _HEADING = re.compile(r"\s*(?:#{1,6}\s|\*\*[^*\n]{1,60}\*\*\s*:?\s*$|【[^】\n]
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence or line at ``text[start:end]`` and what it does: ``main``, or ``note`` or ``check`` beside it."""
+    """A sentence or line at ``text[start:end]`` and what it does: ``main``, or ``note`` or ``check`` beside it,
+    or ``mistake``: what others answer by mistake."""
 
     start: int
     end: int
@@ -119,6 +120,8 @@ def with_roles(text: str, language: str) -> list[Sentence]:
         closely = role == "main" and index >= len(spans) - _LATEST and not concludes(sentence, language)
         if closely and (_in_parentheses(sentence) or _counterfactual_pattern(words).search(sentence)):
             role = "note"
+        if index >= len(spans) - _LATEST and _error_pattern(words).search(sentence):
+            role = "mistake"
         found.append(Sentence(start, end, role))
     return found
 
@@ -148,7 +151,8 @@ def _side_patterns(words: Phrases) -> tuple[tuple[Role, re.Pattern[str]], ...]:
     )
     for kind, nouns, openings in kinds:
         # A noun opens an aside when a colon follows or nothing at all, a clause whatever follows.
-        named = rf"(?P<named>(?:{'|'.join(nouns)})(?:\s?\([^()\n]{{0,40}}\))?[*_」』】)]*\s*(?:[:：]|[*_\s]*$))"
+        ends = r"[*_」』】)]*\s*(?:[:：]|[*_\s]*$)|[」』】)\]]\s*"
+        named = rf"(?P<named>(?:{'|'.join(nouns)})(?:\s?\([^()\n]{{0,40}}\))?(?:{ends}))"
         opened = rf"(?:{either_word(openings, ends=False)})"
         patterns.append((kind, re.compile(rf"{_DRESS}(?:{named}|{opened})", re.IGNORECASE)))
     return tuple(patterns)
@@ -157,6 +161,11 @@ def _side_patterns(words: Phrases) -> tuple[tuple[Role, re.Pattern[str]], ...]:
 @functools.cache
 def _mistake_pattern(words: Phrases) -> re.Pattern[str]:
     return re.compile("|".join((*words.retractions, either_word(strong_corrections(words)))), re.IGNORECASE)
+
+
+@functools.cache
+def _error_pattern(words: Phrases) -> re.Pattern[str]:
+    return re.compile(rf"^[\s*_(（#>•–-]*(?:{either_word(words.mistakes, ends=False)})", re.IGNORECASE)
 
 
 @functools.cache

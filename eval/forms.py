@@ -1,4 +1,4 @@
-"""Answers that are no plain number: choice letters, tuples, yes and no, words.
+"""Answers that are no plain number: choice letters, yes and no, words.
 
 Each reader takes a cleaned statement and gives the answer in a comparable form, ``SEVERAL`` where the statement gives
 two, or None where it gives none.
@@ -9,11 +9,9 @@ from __future__ import annotations
 import functools
 import re
 import string
-from fractions import Fraction
 from typing import Final
 
 from eval.phrases import PHRASES, Phrases, either_word, japanese, phrases
-from eval.quantities import find_quantities
 
 SEVERAL: Final = "several"
 _LETTER = re.compile(
@@ -93,31 +91,6 @@ def _article(statement: str, match: re.Match[str], words: Phrases) -> bool:
     if re.match(rf"\s+(?:{joined})\s+[(\[*]*[A-J](?!\w)", statement[match.end() :]):
         return False
     return match[1] is not None and match[1] in "AEIO" and word_follows and not bracketed
-
-
-def read_tuple(statement: str, language: str) -> list[Fraction] | None:
-    """The numbers of "(1, 2)", "1 and 2", "x = 1, y = 2" in their order; None where there are none or not plain."""
-    groups = re.findall(r"[(\[{]([^()\[\]{}]{1,400})[)\]}]", statement)
-    inner = groups[-1] if groups and len(find_quantities(groups[-1], language)) > 1 else statement
-    inner = re.sub(r"(?<![\w])[a-zA-Z](?:_\d)?\s?=", " ", inner)
-    words = phrases(language)
-    joiners = "|".join(word for word in words.additions + words.alternatives if word.isascii() and word.isalpha())
-    if ";" in inner or "|" in inner:
-        parts = re.split(r"[;|]", inner)
-    else:
-        parts = re.split(
-            rf"[,、](?!\d)|\s+(?:{joiners})\s+|(?<=\d),(?=\d)(?!\d{{3}}(?!\d))|と",
-            inner,
-        )
-    values = []
-    for part in parts:
-        quantities = find_quantities(part, language)
-        if not quantities and not part.strip():
-            continue
-        if len(quantities) != 1 or not quantities[0].values:
-            return None
-        values.append(quantities[0].values[0])
-    return values if len(values) > 1 else None
 
 
 @functools.cache

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from eval import clocks, forms
+from eval import clocks, forms, tuples
 from eval.quantities import Quantity, clean, find_quantities
 
-Kind = Literal["number", "choice", "time", "ratio", "tuple", "truth", "words", "symbolic"]
+Kind = Literal["number", "choice", "time", "ratio", "tuple", "interval", "truth", "words", "symbolic"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Gold:
         values: what a number can mean; ``percent``: it is a percentage; ``decimals``: how many it was written with.
         time: hour, minute and half of the day.
         parts: the numbers of a tuple, in an order that counts where ``ordered``.
+        interval: its ends, and whether each is left out.
     """
 
     kind: Kind
@@ -34,6 +35,7 @@ class Gold:
     time: tuple[int, int, str] | None = None
     parts: tuple[Fraction, ...] = ()
     ordered: bool = False
+    interval: tuples.Interval | None = None
 
 
 @functools.lru_cache(maxsize=8192)
@@ -62,7 +64,9 @@ def read_gold(raw: str) -> Gold:
             quantity.percent,
             len(decimals[1]) if decimals else 0,
         )
-    parts = forms.read_tuple(text, "en") if re.fullmatch(r"[\d\s,;.()\[\]{}/+-]+|.*\d\s+and\s+.*\d", text) else None
+    if tuples.is_interval(text):
+        return Gold("interval", text, interval=tuples.read_interval(text))
+    parts = tuples.read_tuple(text, "en") if re.fullmatch(r"[\d\s,;.()\[\]{}/+-]+|.*\d\s+and\s+.*\d", text) else None
     if parts:
         return Gold("tuple", text, parts=tuple(parts), ordered=text[:1] in ("(", "["))
     if re.search(r"[\\^=+*/<>|\d]|(?<![^\W\d_])[a-zA-Z](?![^\W\d_])", raw):

@@ -13,6 +13,15 @@ from pathlib import Path
 
 import yaml
 
+# Between "the answer" and a number that is it: no noun, no other verb.
+DIRECT = re.compile(
+    r"(?:[^\w]|\b(?:exactly|about|approximately|around|only|just|also|the|a|an|x|y|n|is|usd|eur|us|rs|"
+    r"environ|exactement|seulement|de|le|la|exactamente|aproximadamente|el|unos|genau|etwa|ungefähr|rund|"
+    r"circa|esattamente|solo|il|i|le|est|es|è|ist|it|it's|that|that's|this|should|must|be|are|actually|really|c'est|"
+    r"ce|cela|fait|sont|doit|être|son|debe|ser|sería|sono|deve|essere|sarebbe|es|das|sind|sein|muss|müsste|wären?)\b|"
+    r"約|およそ|ちょうど|全部で|合計で?|は|の)*",
+    re.IGNORECASE,
+)
 _JAPANESE = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff、〜～]")
 
 
@@ -31,12 +40,21 @@ class Phrases:
         half_after, quarter_after, three_quarters_after: words that add to the number before them ("two and a half").
         half_glued: the same written in one word with the number ("zweieinhalb").
         half_before: words that halve what follows ("half a dozen").
+        portion_links: words after a fraction noun that is a fraction ("a third of", not "the third day").
+        parts: nouns that make an ordinal a fraction ("la cuarta parte").
+        whole_halves: words that halve the noun after them ("half a pizza").
+        glued_portions: fractions written in one word with a unit ("Dreiviertelstunde").
         articles: articles that stand for one ("an hour and a half").
         decimal_words: words for the decimal separator ("one point five").
         times: clock times in words, ``{hour}`` and ``{minute}`` being numbers, and after ``|`` the minutes to add: a
             constant, ``+`` or ``-`` the minute named.
         noon, midnight: words for 12:00 and 0:00.
         denied_before: words that deny the number after them ("not 20"); denied_after: before them ("20ではなく").
+        rejections: clauses that deny the number before them as the answer ("18 is not the right answer").
+        disbeliefs: clauses that deny the number after them as the answer ("I do not think the answer is 18").
+        soft_corrections: openings that take back an answer only where another one follows at once ("actually, 20").
+        names: nouns that the number after them names ("flight 447"); named_after: the same after it (101号室).
+        number_nouns: words between such a noun and its number ("bus number 12").
         alternatives: words between two answers of which it may be either ("18 or 20").
         paired: words that part two answers when they are said twice ("soit 18, soit 20").
         additions: words between two things that both hold ("18 and 20").
@@ -56,6 +74,10 @@ class Phrases:
         but: words after which a clause counts on its own.
         reasons: words that open a clause beside the point, a reason or a part ("because", "of whom").
         asides: prepositions that mark a number as circumstance ("in 3 days", "for 5 people").
+        picks_before, picks_after: words around the choice letter that is picked ("I choose B", "B is correct").
+        no_option: clauses that say that no option is right ("none of the answers").
+        mistakes: openings of remarks about answers that others give by mistake ("a common mistake is").
+        restaters: words that open the same said again ("that is").
         choice_nouns: nouns before a choice letter ("option B").
         soft_nouns: answer words that also name steps ("the total is"); they count in the last sentence only.
         says_yes, says_no, says_true, says_false: the truth words.
@@ -77,6 +99,10 @@ class Phrases:
     three_quarters_after: tuple[str, ...] = ()
     half_glued: tuple[str, ...] = ()
     half_before: tuple[str, ...] = ()
+    portion_links: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
+    whole_halves: tuple[str, ...] = ()
+    glued_portions: tuple[str, ...] = ()
     articles: tuple[str, ...] = ()
     decimal_words: tuple[str, ...] = ()
     times: tuple[str, ...] = ()
@@ -84,6 +110,12 @@ class Phrases:
     midnight: tuple[str, ...] = ()
     denied_before: tuple[str, ...] = ()
     denied_after: tuple[str, ...] = ()
+    rejections: tuple[str, ...] = ()
+    disbeliefs: tuple[str, ...] = ()
+    soft_corrections: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    named_after: tuple[str, ...] = ()
+    number_nouns: tuple[str, ...] = ()
     alternatives: tuple[str, ...] = ()
     paired: tuple[str, ...] = ()
     additions: tuple[str, ...] = ()
@@ -105,6 +137,11 @@ class Phrases:
     but: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     asides: tuple[str, ...] = ()
+    picks_before: tuple[str, ...] = ()
+    picks_after: tuple[str, ...] = ()
+    no_option: tuple[str, ...] = ()
+    mistakes: tuple[str, ...] = ()
+    restaters: tuple[str, ...] = ()
     choice_nouns: tuple[str, ...] = ()
     soft_nouns: tuple[str, ...] = ()
     says_yes: tuple[str, ...] = ()
@@ -135,11 +172,13 @@ def phrases(language: str) -> Phrases:
     return Phrases(**merged)
 
 
+@functools.cache
 def japanese(entry: str) -> bool:
     """Whether an entry is written in a script that does not part words."""
     return _JAPANESE.search(entry) is not None
 
 
+@functools.cache
 def either_word(entries: tuple[str, ...], *, ends: bool = True) -> str:
     """A pattern for any of the entries: whole words, but Japanese ones anywhere, since nothing parts its words."""
     spaced = "|".join(entry for entry in entries if not japanese(entry))

@@ -60,6 +60,9 @@ _LATEX = [
         (r"\\pm\b", "±"),
         (r"\\(?:approx|simeq)\b", "≈"),
         (r"\\(?:implies|Rightarrow|rightarrow|to)\b", "→"),
+        (r"\\(?:mid|[lr]?vert)\b", "|"),
+        (r"\\lbrace\b", "{"),
+        (r"\\rbrace\b", "}"),
         (r"\\[()\[\]]", " "),
         (r"\\([$%#&{}_])", r"\1"),
     )

@@ -10,8 +10,6 @@ from typing import Literal
 
 from eval.alternatives import alternatives
 from eval.central import (
-    COUNTER,
-    DIRECT,
     bounded,
     choose,
     circumstance,
@@ -20,10 +18,12 @@ from eval.central import (
     without_dates,
 )
 from eval.corrections import after_correction, opens_with_correction
+from eval.denials import is_denied, is_rejected
 from eval.discourse import with_roles
-from eval.phrases import Phrases, either_word, phrases
+from eval.names import only_a_name, without_names
+from eval.phrases import DIRECT, Phrases, either_word, phrases
 from eval.quantities import Quantity, find_quantities
-from eval.spelled import spelled_out, words_in_digits
+from eval.spelled import concluded_in_digits, spelled_out, words_in_digits
 from eval.units import compound, convertible
 
 _DIGIT = re.compile(r"\d")
@@ -47,7 +47,8 @@ class Reading:
     Args:
         status: ``value``; ``several``: a range or two different answers; ``unfinished``: a sum not worked out;
             ``denied``: only numbers that it is not; ``nothing``: no number at all.
-        values: every value that the statement can mean, the native reading of the answer first.
+        values: every value that the statement can mean, the native reading of the answer first; where ``denied`` those
+            that it says are wrong.
         percent: the number is a percentage.
         text: the number as written.
     """
@@ -70,23 +71,26 @@ def read_number(statement: str, language: str, *, sentence: bool = False, words_
     statement = spelled_out(statement, language)
     if words_count and not _DIGIT.search(statement):
         statement = words_in_digits(statement, language)
+    elif words_count and sentence:
+        statement = concluded_in_digits(statement, language)
     corrected = after_correction(statement, words)
     if corrected is not None:
         statement, sentence = _corrected(corrected, language)
     elif sentence and (opening := opens_with_correction(statement, words)) is not None:
         statement, sentence = _corrected(statement[opening.end() :], language)
     statement = _without_reason(statement, words)
-    quantities = without_dates(statement, find_quantities(statement, language), language)
+    quantities = _counted(statement, language)
     if words_count and quantities and all(circumstance(statement, q, words) for q in quantities):
         in_digits = words_in_digits(statement, language)
         if in_digits != statement:
             statement = in_digits
-            quantities = without_dates(statement, find_quantities(statement, language), language)
-    if not quantities:
+            quantities = _counted(statement, language)
+    if not quantities or (sentence and only_a_name(statement, quantities, language)):
         return Reading("nothing")
-    kept = [q for i, q in enumerate(quantities) if not _denied(statement, quantities, i, words)]
+    kept = [q for i, q in enumerate(quantities) if not is_denied(statement, quantities, i, words)]
     if not kept:
-        return Reading("denied", text=statement[quantities[0].start : quantities[-1].end])
+        rejected = tuple(value for q in quantities if is_rejected(statement, q, words) for value in q.values)
+        return Reading("denied", rejected, text=statement[quantities[0].start : quantities[-1].end])
     kept, merged = compound(statement, kept)
     if (offered := alternatives(statement, kept, words)) is not None:
         return Reading("several", text=offered)
@@ -146,17 +150,7 @@ def _without_reason(statement: str, words: Phrases) -> str:
     return statement
 
 
-@functools.cache
-def _denied_patterns(words: Phrases) -> tuple[re.Pattern[str], re.Pattern[str] | None]:
-    before = rf"(?:(?<!\w)(?:{'|'.join(words.denied_before)})|n['’]t)(?:\s+(?!\d)[\w'’]+){{0,2}}[\s$€£¥*_\"]*$"
-    after = rf"{COUNTER}(?:{'|'.join(words.denied_after)})" if words.denied_after else None
-    return re.compile(before, re.IGNORECASE), re.compile(after) if after else None
-
-
-def _denied(statement: str, quantities: list[Quantity], index: int, words: Phrases) -> bool:
-    quantity = quantities[index]
-    start = quantities[index - 1].end if index else max(0, quantity.start - 80)
-    before, after = _denied_patterns(words)
-    if before.search(statement[start : quantity.start]):
-        return True
-    return after is not None and after.match(statement, quantity.end) is not None
+def _counted(statement: str, language: str) -> list[Quantity]:
+    """The quantities of a statement that are no part of a date and name nothing."""
+    quantities = without_dates(statement, find_quantities(statement, language), language)
+    return without_names(statement, quantities, language)

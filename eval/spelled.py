@@ -11,8 +11,10 @@ import re
 from fractions import Fraction
 
 from data_prep.languages import LANGUAGES, get_language
+from data_prep.number_words import read_kanji
 from data_prep.numbers import Number, find_numbers
 from eval.phrases import Phrases, either_word, japanese, phrases
+from eval.portions import half_in_digits, portions_in_digits, with_glued_portions
 from eval.quantities import Quantity, find_quantities
 
 _WITHIN = 400  # characters of a statement in which number words are looked for
@@ -22,11 +24,50 @@ _ALONE = frozenset(
     {"hundred", "thousand", "million", "billion", "mille", "cent", "milliard", "mil", "millón", "tausend", "hundert"}
     | {"milliarde", "milione", "miliardo", "cento"}
 )
+_DIGIT = re.compile(r"\d")
+# A number of a sentence's last words in kanji, with what it counts: 残りは十二個です.
+_KANJI_ENDING = re.compile(
+    r"(?P<number>[〇一二三四五六七八九十百千万億]+)(?:[個枚人本円匹冊台点歳才回杯箱袋羽頭秒倍度軒つ組粒足着皿缶脚]"
+    r"|[日年分]間?|時間|週間|[かヶ]月|通り|か所|切れ|[ァ-ヶー]{1,8})(?:ずつ|分)?(?:です|だ|でした|にな|とな|残|余|必要|[。\s*]|$)"
+)
+# Before the number of those that were named already: "so the two of them …".
+_MEMBERS = re.compile(
+    r"(?<!\w)(?:the|all|these|those|her|his|their|les|ces|tous|toutes|ses|los|las|estos|estas|sus|todos|todas|die|der|den|"
+    r"diese|alle|ihre|seine|i|gli|le|questi|queste|tutti e|tutte e|of|de|von|di)\s$",
+    re.IGNORECASE,
+)
 _ROMAN_LETTERS = frozenset("IVXLCDM")
+# Verbs before what a calculation comes to, where the numbers before them are its parts.
+_RESULT = (
+    r"(?<!\w)(?:ergeben|ergibt|machen(?: zusammen)?|sind zusammen|font|cela fait|ça fait|fanno|suman|hacen un total de"
+    r"|equivalen a|makes?(?: a total of)?|comes? to|adds? up to|totals?|in tutto|en tout|altogether)(?!\w)"
+)
+_NUMBERED = re.compile(r"\d\s[^\W\d]+\s$")  # "3 manzanas rojas y media" is no "roja y media"
 _COUNTER = (
     r"(?:時間|[個年日分秒倍杯本枚箱袋]|週間|か月|ヶ月|キロ(?:グラム|メートル)?|"
     r"メートル|リットル|カップ|切れ|km|kg|m|g|L)?"
 )
+
+
+_SWISS = re.compile(
+    r"(?<!\w)(?P<ten>septante|huitante|octante|nonante)(?:[- ](?:et[- ])?(?P<one>une?|deux|trois|quatre|cinq|six|"
+    r"sept|huit|neuf)(?!\w))?",
+    re.IGNORECASE,
+)
+_TEENS = ["dix", "onze", "douze", "treize", "quatorze", "quinze", "seize", "dix-sept", "dix-huit", "dix-neuf"]
+_ONES = ["un", "deux", "trois", "quatre", "cinq", "six", "sept", "huit", "neuf"]
+
+
+def _french(match: re.Match[str]) -> str:
+    """ "septante-cinq" as "soixante-quinze", which the speller knows in all its compounds."""
+    written = (match["one"] or "").lower()
+    one = _ONES.index("un" if written == "une" else written) + 1 if written else 0
+    ten = match["ten"].lower()
+    if ten in ("huitante", "octante"):
+        return "quatre-vingt-" + _ONES[one - 1] if one else "quatre-vingts"
+    if ten == "septante":
+        return "soixante et onze" if one == 1 else f"soixante-{_TEENS[one]}"
+    return f"quatre-vingt-{_TEENS[one]}"
 
 
 def words_in_digits(text: str, language: str) -> str:
@@ -34,15 +75,59 @@ def words_in_digits(text: str, language: str) -> str:
 
     Words that often are no number ("one", "second") count only where the text is little else.
     """
+    text = portions_in_digits(text, language)
     found = _words(text[:_WITHIN], language)
     sure = [number for number in found if _is_sure(number)]
     if not sure and len(found) == 1 and len(text) <= 40:
         # "Only one is left." may say one, "Lloyd hat einen Hof." does not.
         article = language != "en" and found[0].readings[0] == 1 and not japanese(found[0].text)
         sure = found if len(text.split()) <= (2 if article else 4) else []
+    if not sure and not _DIGIT.search(text):
+        return half_in_digits(text, language)
     for number in reversed(sure):
         text = f"{text[: number.start]}{_written(number.readings[0])}{text[number.end :]}"
     return text
+
+
+def concluded_in_digits(text: str, language: str) -> str:
+    """A sentence with its conclusion in digits where that is in words: "he gave away 8, so twelve are left"."""
+    last = text.rfind("=") if "=" in text else max((m.end() for m in _DIGIT.finditer(text[-_WITHIN:])), default=0)
+    if "=" in text or not last:
+        return text
+    position = max(0, len(text) - _WITHIN) + last
+    tail = text[position:]
+    if not get_language(language).spaced:
+        ending = _KANJI_ENDING.search(tail)
+        kanji = read_kanji(ending["number"], 0) if ending and re.search("[、は]", tail[: ending.start()]) else None
+        if ending is None or kanji is None:
+            return text
+        return f"{text[:position]}{tail[: ending.start()]}{_written(kanji[0])}{tail[ending.end('number') :]}"
+    conclusion = _so_pattern(language).search(tail)
+    if conclusion is None:
+        return text
+    after = position + conclusion.end()
+    for number in _words(tail[conclusion.end() :], language):
+        start, end = (after + place for place in (number.start, number.end))
+        fraction = number.readings[0].denominator > 1
+        alone = fraction or number.text.lower().split()[-1] in _ALONE
+        if (alone or not number.vague) and (fraction or not _MEMBERS.search(text[:start])):
+            if _compared_pattern(phrases(language)).match(text, end):
+                return text
+            return f"{text[:start]}{_written(number.readings[0])}{text[end:]}"
+    return text
+
+
+@functools.cache
+def _so_pattern(language: str) -> re.Pattern[str]:
+    words = (*get_language(language).conclusion_words, *LANGUAGES["en"].conclusion_words)
+    restated = tuple(word for word in phrases(language).restaters if word != "or")
+    return re.compile(f"{either_word(words)}|[,;:—–.]\\s(?:{either_word(restated)})|{_RESULT}", re.IGNORECASE)
+
+
+@functools.cache
+def _compared_pattern(words: Phrases) -> re.Pattern[str]:
+    """After a number: "more than the others"."""
+    return re.compile(rf"\s?(?:[^\W\d]+\s)?(?:{'|'.join(words.comparisons)})", re.IGNORECASE)
 
 
 def _words(text: str, language: str) -> list[Number]:
@@ -64,9 +149,11 @@ def _is_sure(number: Number) -> bool:
 def spelled_out(text: str, language: str) -> str:
     """A cleaned statement with its mixed numbers in digits: "2 litros y medio" becomes "5/2 litros"."""
     words = phrases(language)
+    if language == "fr" and "ante" in text:
+        text = _SWISS.sub(_french, text)
     if not _any_pattern(words).search(text, 0, _LONGEST):
         return text
-    text = _glued(text, language, words)
+    text = with_glued_portions(_glued(text, language, words), language)
     for pattern, part in _after_patterns(words):
         text = _with_parts(text, pattern, part, language, words)
     text = _halved(text, language, words)
@@ -77,7 +164,7 @@ def spelled_out(text: str, language: str) -> str:
 def _any_pattern(words: Phrases) -> re.Pattern[str]:
     entries = (
         *words.half_after, *words.quarter_after, *words.three_quarters_after, *words.half_glued, *words.half_before,
-        *words.decimal_words,
+        *words.decimal_words, *words.glued_portions,
     )  # fmt: skip
     return re.compile("|".join(entries), re.IGNORECASE)
 
@@ -171,7 +258,7 @@ def _with_parts(text: str, pattern: re.Pattern[str], part: Fraction, language: s
     article = re.compile(rf"(?<!\w)(?:{'|'.join(words.articles)})\s?(?={pattern.pattern})", re.IGNORECASE)
     for match in list(article.finditer(text))[::-1]:
         tail = pattern.match(text, match.end())
-        if tail is not None and tail["unit"]:
+        if tail is not None and tail["unit"] and not _NUMBERED.search(text[: match.start()]):
             unit = tail["unit"].strip(" -")
             factor = multiples.get(unit.lower(), 1)
             written = _with_unit((1 + part) * factor, unit if factor == 1 else "")

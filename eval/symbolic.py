@@ -16,7 +16,7 @@ import threading
 from launch.errors import InputError
 
 DEADLINE_SECONDS = 5.0
-_START_SECONDS = 60.0
+_START_SECONDS = 180.0
 _GREETING = "ready"
 _LONGEST = 1_000
 _MEMORY_BYTES = 4 * 1024**3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import replace
 from fractions import Fraction
@@ -87,6 +88,12 @@ def compound(statement: str, quantities: list[Quantity]) -> tuple[list[Quantity]
     return joined, smaller
 
 
+@functools.lru_cache(maxsize=8192)
+def _larger_units(gap: str) -> tuple[int, ...]:
+    """Which of the larger units stand between two numbers, as places in ``_GAPS``."""
+    return tuple(index for index, (pattern, _, _) in enumerate(_GAPS) if pattern.fullmatch(gap))
+
+
 def _ratio(statement: str, larger: Quantity, smaller: Quantity) -> int | None:
     gap = statement[larger.end : smaller.start]
     if len(gap) > 40:
@@ -95,8 +102,9 @@ def _ratio(statement: str, larger: Quantity, smaller: Quantity) -> int | None:
     cents = smaller.values[:1] and smaller.end - smaller.start == 2 and smaller.values[0].denominator == 1
     if cents and _PRICE_GAP.fullmatch(gap) and not re.match(r"\s?[^\W_]", statement[smaller.end :]):
         return 100  # "3 Euro 50"
-    for gap_pattern, unit_pattern, ratio in _GAPS:
-        large = gap_pattern.fullmatch(gap) is not None or (currency and ratio == 100)
+    for index in _larger_units(gap) if not currency else range(len(_GAPS)):
+        _, unit_pattern, ratio = _GAPS[index]
+        large = ratio == 100 or index in _larger_units(gap)
         if large and unit_pattern.match(statement, smaller.end):
             return ratio if smaller.values and 0 <= smaller.values[0] < ratio else None
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -12,6 +13,13 @@ from typing import Any
 import pytest
 
 from launch.engines import EngineConfig
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How often, and when, builds are killed; known where this folder or a file in it is named on the command line."""
+    parser.addoption("--kills", type=int, default=5, help="how often test_build_kills kills a build")
+    parser.addoption("--kill-seed", type=int, default=0, help="at which moments")
+
 
 Answer = Callable[[list[dict[str, Any]]], str]
 
@@ -34,7 +42,12 @@ def _serving(answer: Answer) -> Iterator[EngineConfig]:
         def log_message(self, format: str, *arguments: object) -> None:
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    class Server(http.server.ThreadingHTTPServer):
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            if not isinstance(sys.exception(), ConnectionError):  # a build that was killed takes no answer
+                super().handle_error(request, client_address)
+
+    with Server(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_address[1]}/v1"
         yield EngineConfig(kind="openai_server", model="translator", base_url=address, max_retries=0)

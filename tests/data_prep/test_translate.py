@@ -114,7 +114,7 @@ def test_the_chain_and_the_switch_of_the_thinking_mode_stay() -> None:
         make_message("user", QUESTION),
         make_message("assistant", ANSWER, "She has many apples.\nAnd so on."),
     )
-    translator = Scripted("Anna a beaucoup de pommes dans son panier, et elle en est très heureuse.")
+    translator = Scripted("Anna a beaucoup de pommes dans son panier, et elle en est très heureuse, non ?")
 
     result = translate_documents([take_apart(source)], translator, "fr", Counter())[0]
 
