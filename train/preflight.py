@@ -71,7 +71,9 @@ def show_run(data: RunData, trainer: SFTTrainer) -> None:
     console = Console()
     table = Table("language", "training rows", "evaluation rows", title="Mixture")
     for language, count in data.counts.items():
-        table.add_row(language, f"{count:,}", f"{len(data.evaluation.get(language, ())):,}")
+        # Not the length of the data set: with packing a sequence holds several.
+        evaluated = data.report["evaluation"].get(language, {}).get("examples", 0)
+        table.add_row(language, f"{count:,}", f"{evaluated:,}")
     console.print(table)
     # Typed loosely: the trainer's attributes may be None or streams in general, and are neither here.
     model: Any = trainer.model
