@@ -59,8 +59,7 @@ _ORDERS = (
             "ja": ("訳",),
         },
     ),
-)  # fmt: skip
-
+)
 
 _META_TALK = re.compile(
     r"\b(?:here (?:is|'s) (?:the|a|your|my) (?:\w+ )?translation|the (?:\w+ )?translation (?:is|of|would be|reads)\b"
@@ -123,13 +122,12 @@ def find_obedience(before: Side, after: Side) -> str | None:
             return f"only {said[:60]!r} of the source came back"
     if before.language.code != "en":
         return None
-    text = None
     for order in _ORDERS:
         match = order.source.search(before.text)
         counterparts = order.counterparts.get(after.language.code)
         if match is None or counterparts is None:
             continue
-        text = text or after.text.lower()
-        if not any(word in text for word in counterparts):
+        translation = after.text.lower()
+        if not any(word in translation for word in counterparts):
             return f"{match[0]!r} was not translated"
     return None

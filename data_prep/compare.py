@@ -15,15 +15,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from data_prep.exclusions import FORMAT_REASON
+from data_prep.exclusions import FORMAT_REASONS
 from data_prep.languages import LANGUAGES
 from data_prep.manifest import read_manifest
 from data_prep.pages import grouped, percent
 from launch.errors import InputError, exit_cleanly
 from launch.files import write_whole
 
-# Contracts that an answer can break before any gate has seen a translation.
-_FORMATS = (FORMAT_REASON, "json")
 _MOST_REASONS = 6  # columns of the table; the others are counted together
 
 
@@ -43,7 +41,7 @@ def losses_table(builds: Sequence[Path]) -> str:
             for reason, count in lost.items():
                 reasons[reason] = reasons.get(reason, 0) + count
             rows.append((language, build, lines, lost))
-    shown = sorted(reasons, key=lambda reason: (reason not in _FORMATS, -reasons[reason]))[:_MOST_REASONS]
+    shown = sorted(reasons, key=lambda reason: (reason not in FORMAT_REASONS, -reasons[reason]))[:_MOST_REASONS]
     head = ["", "rows", "kept", *(reason.replace("_", " ") for reason in shown), "other", "lost bytes", "… by format"]
     table = []
     for language, build, lines, lost in sorted(rows, key=lambda row: _place(row[0])):
@@ -58,7 +56,7 @@ def losses_table(builds: Sequence[Path]) -> str:
                 *(grouped(lost.get(reason, 0)) for reason in shown),
                 grouped(other),
                 percent(sum(lost_bytes.values()) / size if size else None),
-                percent(sum(lost_bytes.get(reason, 0) for reason in _FORMATS) / size if size else None),
+                percent(sum(lost_bytes.get(reason, 0) for reason in FORMAT_REASONS) / size if size else None),
             ]
         )
     return _markdown(head, table)

@@ -21,8 +21,7 @@ NVIDIA_FORMAT_LOSS = {
 # NVIDIA's table has three kinds of data; these of our categories are its question answering.
 _QUESTION_ANSWERING = frozenset({"qa", "stem", "science", "chat"})
 # The reasons that are the same loss as theirs: the completion breaks the contract, 〘〙 or, for whole documents, JSON.
-FORMAT_REASON = "brackets"
-FORMAT_REASONS = (FORMAT_REASON, "json")
+FORMAT_REASONS = ("brackets", "json")
 
 
 @dataclass

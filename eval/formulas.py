@@ -7,6 +7,7 @@ import re
 
 from data_prep.languages import get_language
 from eval.phrases import Phrases
+from eval.quantities import FULL_WIDTH
 
 _FORMULA = re.compile(r"\$\$?([^$]{1,1000})\$\$?")
 _BOLD = re.compile(r"\*\*([^*\n]{1,300})\*\*")
@@ -25,7 +26,7 @@ _UNIT = re.compile(
     r"|(?:(?<=[\s,;}])|(?<=\d)(?=[a-z]{2}))(?:[kcdm]?m|k?g|[mc]?[lL]|h|s|min)(?:\s*\^\s*\{?\s*[23]\s*\}?)?"
     r"|\((?:[kcdm]?m|k?g|[mc]?[lL])(?:\s*\^\s*\{?\s*[23]\s*\}?)?\))[\s.,;]*$"
 )
-_PLAIN = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {
+_PLAIN = FULL_WIDTH | {
     ord(c): " " for c in "\u00a0\u2007\u2008\u2009\u202f\u3000\t"
 } | {ord(c): "-" for c in "\u2212\u2011"}  # fmt: skip
 _STEP = re.compile(r"\\(?:iff|implies|Rightarrow|Leftrightarrow|Longrightarrow|to|therefore)(?![a-zA-Z])|[→⇒⇔⟹∴]|\\\\")
@@ -46,8 +47,8 @@ def read_formula(statement: str, language: str, gold: str, words: Phrases) -> st
     """
     formulas = list(_FORMULA.finditer(statement)) or [m for m in _BOLD.finditer(statement) if _MATHS.search(m[1])]
     if not formulas:
-        formulas = [m for m in _RUN.finditer(_in_latex(statement, language)) if _MATHS.search(m[0])]
         statement = _in_latex(statement, language)
+        formulas = [m for m in _RUN.finditer(statement) if _MATHS.search(m[0])]
         if not formulas:
             return None
     last = formulas[-1]
@@ -65,7 +66,8 @@ def _denied_pattern(words: Phrases) -> re.Pattern[str]:
 def last_side(formula: str, *, whole: bool = False) -> str:
     """What a chain of equations comes to (``whole``: its last equation), without unit and emphasis."""
     formula = _STEP.split(formula)[-1]
-    formula = _ABOUT.split(formula)[0] if _ABOUT.split(formula)[0].strip() else formula
+    exact = _ABOUT.split(formula)[0]
+    formula = exact if exact.strip() else formula
     sides = [side for side in _EQUALS.split(formula) if side.strip(" *$.,;")]
     if not sides:
         return ""

@@ -9,7 +9,7 @@ import functools
 import re
 from fractions import Fraction
 
-from data_prep.languages import LANGUAGES, get_language
+from data_prep.languages import get_language
 from data_prep.number_words import lexicon
 from eval.phrases import japanese, phrases
 
@@ -73,7 +73,7 @@ def _ordinals(language: str) -> dict[str, int]:
         value = Fraction(below) if below > 2 and number.readings[0].numerator == 1 else value
         if number.vague and value.denominator == 1 and 3 <= value <= 100 and " " not in word:
             ordinals[word] = int(value)
-            if word[-1] in "aeo" and LANGUAGES[language].code == "es":
+            if word[-1] in "aeo" and language == "es":
                 ordinals[word + "s"] = int(value)
     return ordinals
 

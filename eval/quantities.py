@@ -16,9 +16,9 @@ from data_prep.languages import LANGUAGES, get_language
 _MOST_DIGITS = 60  # longer runs of digits are no answer that anyone gives, and cost time to compare
 _MOST_POWER = 60
 
-_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _CHARACTERS = str.maketrans(
-    _FULL_WIDTH
+    FULL_WIDTH
     | {ord(c): " " for c in "\u00a0\u2007\u2008\u2009\u200a\u202f\u3000\t"}
     | {ord(c): "-" for c in "\u2212\ufe63\u2011"}
     | {ord(c): "'" for c in "\u2019\u02bc"}

@@ -102,9 +102,9 @@ def _ratio(statement: str, larger: Quantity, smaller: Quantity) -> int | None:
     cents = smaller.values[:1] and smaller.end - smaller.start == 2 and smaller.values[0].denominator == 1
     if cents and _PRICE_GAP.fullmatch(gap) and not re.match(r"\s?[^\W_]", statement[smaller.end :]):
         return 100  # "3 Euro 50"
-    for index in _larger_units(gap) if not currency else range(len(_GAPS)):
-        _, unit_pattern, ratio = _GAPS[index]
-        large = ratio == 100 or index in _larger_units(gap)
+    larger_units = _larger_units(gap)
+    for index, (_, unit_pattern, ratio) in enumerate(_GAPS):
+        large = index in larger_units or (currency and ratio == 100)
         if large and unit_pattern.match(statement, smaller.end):
             return ratio if smaller.values and 0 <= smaller.values[0] < ratio else None
     return None

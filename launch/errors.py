@@ -10,6 +10,12 @@ class InputError(ValueError):
     """Something the user gave cannot be used; the message says what, where, and what to do about it."""
 
 
+def some_of(names: Sequence[str], most: int = 3) -> str:
+    """The first names for a message, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
 def exit_cleanly(main: Callable[[Sequence[str]], None]) -> None:
     """Run a program's ``main(argv)``; InputError becomes one line and status 2, Ctrl-C status 130."""
     try:

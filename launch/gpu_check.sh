@@ -69,9 +69,11 @@ build() {
 }
 started=$SECONDS
 build causal_conv1d causal_conv1d &
+convolution=$!
 build mamba_ssm selective_scan_cuda &
-wait -n # either one that fails ends the check
-wait -n
+scan=$!
+wait "$convolution"
+wait "$scan"
 echo "kernels built for sm_$capability in $((SECONDS - started)) s"
 
 # shellcheck disable=SC2086  # several options

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
 from launch.engines.adapters import LOAD_ERRORS, cannot_load
-from launch.errors import InputError
+from launch.errors import InputError, some_of
 
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-_SHOWN_NAMES = 3
 
 
 def load_merged(
@@ -74,7 +72,7 @@ def merge_adapter(model: Any, adapter: str, name: str) -> Any:
     # PEFT passes over names that it does not find, with a warning at most.
     wrong = sorted(key for key in wanted.keys() | saved.keys() if wanted.get(key) != saved.get(key))
     if saved and wrong:
-        raise InputError(_another_base(adapter, name, f"only one of them has {_some(wrong)}"))
+        raise InputError(_another_base(adapter, name, f"only one of them has {some_of(wrong)}"))
     return adapted.merge_and_unload(safe_merge=True)
 
 
@@ -107,8 +105,3 @@ def _saved_shapes(adapter: str) -> dict[str, tuple[int, ...]]:
 
 def _another_base(adapter: str, name: str, reason: str) -> str:
     return f"the adapter {adapter} was trained on another model than {name}: {reason}"
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
-    return ", ".join(names[:_SHOWN_NAMES]) + more

@@ -10,7 +10,7 @@ import torch.distributed
 from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from launch.errors import InputError
+from launch.errors import InputError, some_of
 from train.optimizer import trained_ssm_parameters
 
 # Optimizer steps in a row that may have nothing to learn before a run ends for it.
@@ -167,16 +167,16 @@ class GradientCheck(TrainerCallback):
         return gradient
 
     def _judge(self, largest: dict[str, float]) -> None:
-        infinite = [name for name, value in largest.items() if value == float("inf")]
+        infinite = sorted(name for name, value in largest.items() if value == float("inf"))
         if infinite:
             if self._trainer.args.fp16:  # the loss scale is still being found
                 return
-            named = "every gradient is" if len(infinite) == len(largest) else f"the gradient of {_names(infinite)} is"
+            named = "every gradient is" if len(infinite) == len(largest) else f"the gradient of {some_of(infinite)} is"
             raise InputError(
                 f"{named} infinite or not a number at the first update; look at the learning rate, the dtype and the "
                 "weights that the run starts from"
             )
-        zero = [name for name, value in largest.items() if value <= 0]
+        zero = sorted(name for name, value in largest.items() if value <= 0)
         if (
             len(zero) == len(largest)
             and self._empty_steps + 1 < _MOST_EMPTY_STEPS
@@ -188,7 +188,7 @@ class GradientCheck(TrainerCallback):
         if wrong:
             raise InputError(_no_gradient(wrong))
         if zero and self._trainer.is_world_process_zero():
-            print(f"warning: no gradient yet for {_names(zero)}: no token was sent to these experts", flush=True)
+            print(f"warning: no gradient yet for {some_of(zero)}: no token was sent to these experts", flush=True)
         self._empty_steps = 0
         self._pending -= set(largest)
         if not self._pending and self._trainer.is_world_process_zero():
@@ -211,13 +211,8 @@ def _learning_rate(trainer: Trainer) -> float:
     return max(float(group["lr"]) for group in optimizer.param_groups)
 
 
-def _names(names: list[str]) -> str:
-    shown = ", ".join(sorted(names)[:3])
-    return shown + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
 def _no_gradient(names: list[str]) -> str:
     return (
-        f"no gradient reaches {_names(names)}: trained parameters that would never learn; freeze them or leave them "
+        f"no gradient reaches {some_of(names)}: trained parameters that would never learn; freeze them or leave them "
         "out of lora.target_modules"
     )

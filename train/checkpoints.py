@@ -17,7 +17,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from trl import SFTTrainer
 
-from launch.errors import InputError
+from launch.errors import InputError, some_of
 from train.checkpoint_files import remove_old_checkpoints, seal, writing
 
 _ADAPTER_FILE = "adapter_model.safetensors"
@@ -206,6 +206,4 @@ def _check_names(checkpoint: Path, expected: Iterable[str], found: Iterable[str]
 
 
 def _some(names: list[str]) -> str:
-    names = [re.sub(r"^base_model\.model\.", "", name) for name in names]
-    more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
-    return ", ".join(names[:_SHOWN_NAMES]) + more
+    return some_of([re.sub(r"^base_model\.model\.", "", name) for name in names], _SHOWN_NAMES)

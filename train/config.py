@@ -9,10 +9,6 @@ from trl import SFTConfig
 
 from launch.errors import InputError
 
-# Everything in a hybrid block that LoRA can reach: out_proj and conv1d are handed to the fused kernels as raw weights,
-# so an adapter there would never be trained.
-HYBRID_LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "in_proj", "up_proj", "down_proj")
-
 
 @dataclass
 class ModelConfig:

@@ -14,8 +14,11 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from launch.errors import InputError
-from train.config import HYBRID_LORA_TARGETS, LoraConfig
+from train.config import LoraConfig
 
+# Everything in a hybrid block that LoRA can reach: out_proj and conv1d are handed to the fused kernels as raw weights,
+# so an adapter there would never be trained.
+HYBRID_LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "in_proj", "up_proj", "down_proj")
 LLAMA_LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 _LLAMA_LIKE = ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "granite", "smollm3", "olmo2")
 # Every linear layer of a block that LoRA can reach, by model_type.

@@ -16,7 +16,6 @@ from transformers import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
     AutoConfig,
     AutoModelForCausalLM,
-    AutoTokenizer,
     BitsAndBytesConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -29,6 +28,7 @@ from launch.errors import InputError
 from launch.hybrid import prepare_hybrid
 from launch.thinking import ends_open
 from train.config import ModelConfig
+from train.rendering import load_tokenizer
 
 DEFAULT_CHAT_TEMPLATE = Path(__file__).parent / "templates" / "nemotron.jinja"
 PAD, BOS, EOS = "<pad>", "<s>", "<SPECIAL_12>"
@@ -132,8 +132,8 @@ def load_model(
     quantization = quantization_config(config)
     try:
         # The tokenizer first: what is wrong with its template should not take the loading of the weights to show.
-        tokenizer = AutoTokenizer.from_pretrained(where, **source)
-        _set_chat_template(tokenizer, config.chat_template, where, modes)
+        tokenizer = load_tokenizer(config, where)
+        check_chat_template(tokenizer, where, modes)
         model = AutoModelForCausalLM.from_pretrained(
             where,
             dtype=config.dtype,
@@ -149,19 +149,6 @@ def load_model(
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return prepare_hybrid(model), tokenizer
-
-
-def _set_chat_template(
-    tokenizer: PreTrainedTokenizerBase, path: str | None, name: str, modes: Collection[bool]
-) -> None:
-    if path:
-        try:
-            tokenizer.chat_template = Path(path).read_text(encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"model.chat_template: {path}: {error.strerror}") from error
-    if not tokenizer.chat_template:
-        raise InputError(f"the tokenizer of '{name}' has no chat template; name one with model.chat_template")
-    check_chat_template(tokenizer, name, modes)
 
 
 def quantization_config(config: ModelConfig) -> BitsAndBytesConfig | None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
-from transformers import NemotronHConfig, NemotronHForCausalLM
+from transformers import NemotronHForCausalLM
 
 from launch.errors import InputError
 from train.checkpoint_files import (
@@ -193,23 +193,8 @@ def test_starting_over_removes_a_run_and_nothing_else(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def hybrid() -> NemotronHForCausalLM:
-    torch.manual_seed(0)
-    return NemotronHForCausalLM(
-        NemotronHConfig(
-            vocab_size=50,
-            hidden_size=16,
-            hybrid_override_pattern="M*-",
-            num_attention_heads=2,
-            num_key_value_heads=1,
-            head_dim=8,
-            intermediate_size=16,
-            ssm_state_size=4,
-            mamba_num_heads=2,
-            mamba_head_dim=8,
-            n_groups=1,
-        )
-    )
+def hybrid(new_hybrid: Callable[..., NemotronHForCausalLM]) -> NemotronHForCausalLM:
+    return new_hybrid(vocab_size=50)
 
 
 def test_weights_saved_under_the_names_of_the_hub_are_loaded(hybrid: NemotronHForCausalLM, tmp_path: Path) -> None:

@@ -3,91 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from datasets import Dataset
 from torch import Tensor, nn
-from transformers import NemotronHConfig, NemotronHForCausalLM, PreTrainedTokenizerFast
+from transformers import NemotronHForCausalLM
 from transformers.models.nemotron_h.modeling_nemotron_h import NemotronHMLP
-from trl import SFTConfig
 
 from launch.errors import InputError
 from launch.hybrid import prepare_hybrid
 from train.config import LoraConfig
-from train.lora import lora_config
-from train.model import train_tokenizer
 from train.trainer import HybridSFTTrainer
 
 PASSED = "gradients: every trained parameter gets one"
 
 
-@pytest.fixture(scope="module")
-def tokenizer() -> PreTrainedTokenizerFast:
-    return train_tokenizer(["What is 2 + 3? It is 5."], 300)
-
-
-def hybrid() -> NemotronHForCausalLM:
-    torch.manual_seed(0)
-    config = NemotronHConfig(
-        vocab_size=300,
-        hidden_size=16,
-        hybrid_override_pattern="M*-",
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        head_dim=8,
-        intermediate_size=16,
-        ssm_state_size=4,
-        mamba_num_heads=2,
-        mamba_head_dim=8,
-        n_groups=1,
-        chunk_size=8,
-        initializer_range=0.1,
-    )
-    return prepare_hybrid(NemotronHForCausalLM(config))
-
-
+NewHybrid = Callable[[], NemotronHForCausalLM]
 Start = Callable[..., HybridSFTTrainer]
 
 
 @pytest.fixture
-def start(tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> Start:
-    rows = torch.randint(10, 300, (32, 12), generator=torch.Generator().manual_seed(1)).tolist()
+def hybrid(new_hybrid: Callable[..., NemotronHForCausalLM]) -> NewHybrid:
+    return lambda: prepare_hybrid(new_hybrid(chunk_size=8, initializer_range=0.1))
 
+
+@pytest.fixture
+def start(noise_trainer: Start) -> Start:
     def started(model: nn.Module, *, lora: bool = False, **arguments: Any) -> HybridSFTTrainer:
-        defaults: dict[str, Any] = {
-            "output_dir": str(tmp_path / "run"),
-            "max_steps": 3,
-            "learning_rate": 1e-3,
-            "per_device_train_batch_size": 2,
-            "activation_checkpointing": False,
-            "bf16": False,
-            "use_cpu": True,
-            "disable_tqdm": True,
-            "report_to": "none",
-            "save_strategy": "no",
-            "dataset_kwargs": {"skip_prepare_dataset": True},
-        }
-        return HybridSFTTrainer(
-            model=model,
-            args=SFTConfig(**{**defaults, **arguments}),
-            train_dataset=Dataset.from_dict({"input_ids": rows, "labels": rows}),
-            processing_class=tokenizer,
-            peft_config=lora_config(LoraConfig(r=2) if lora else None, model),  # type: ignore[arg-type]
-        )
+        defaults: dict[str, Any] = {"max_steps": 3, "learning_rate": 1e-3, "save_strategy": "no"}
+        return noise_trainer(model, rows=32, lora=LoraConfig(r=2) if lora else None, **{**defaults, **arguments})
 
     return started
 
 
 @pytest.mark.parametrize("lora", [False, True])
-def test_a_run_that_is_right_goes_through(lora: bool, start: Start, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_that_is_right_goes_through(
+    lora: bool, hybrid: NewHybrid, start: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
     start(hybrid(), lora=lora, warmup_steps=1).train()
     assert capsys.readouterr().out.count(PASSED) == 1
 
 
-def test_lora_a_is_waited_for_until_an_update_was_real(start: Start, capsys: pytest.CaptureFixture[str]) -> None:
+def test_lora_a_is_waited_for_until_an_update_was_real(
+    hybrid: NewHybrid, start: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
     """With warm-up the first update has learning rate 0, and lora_A gets its first gradient in the third step."""
     start(hybrid(), lora=True, warmup_steps=1, max_steps=2).train()
     assert PASSED not in capsys.readouterr().out
@@ -111,7 +71,9 @@ class Zeroed(NemotronHMLP):
 
 @pytest.mark.parametrize("block", [Detached, Zeroed])
 @pytest.mark.parametrize("lora", [False, True])
-def test_a_parameter_without_a_gradient_ends_the_run(block: type[nn.Module], lora: bool, start: Start) -> None:
+def test_a_parameter_without_a_gradient_ends_the_run(
+    block: type[nn.Module], lora: bool, hybrid: NewHybrid, start: Start
+) -> None:
     model = hybrid()
     model.model.layers[2].mixer.__class__ = block
     trainer = start(model, lora=lora)
@@ -122,7 +84,7 @@ def test_a_parameter_without_a_gradient_ends_the_run(block: type[nn.Module], lor
     assert "lora_A" not in str(error.value)
 
 
-def test_a_dead_lora_a_is_found_after_the_first_real_update(start: Start) -> None:
+def test_a_dead_lora_a_is_found_after_the_first_real_update(hybrid: NewHybrid, start: Start) -> None:
     trainer = start(hybrid(), lora=True)
     model: Any = trainer.model
     [lora_a] = [p for name, p in model.named_parameters() if "up_proj.lora_A" in name]
@@ -132,7 +94,7 @@ def test_a_dead_lora_a_is_found_after_the_first_real_update(start: Start) -> Non
     assert trainer.state.global_step == 1
 
 
-def test_a_gradient_that_is_not_finite_ends_the_run(start: Start) -> None:
+def test_a_gradient_that_is_not_finite_ends_the_run(hybrid: NewHybrid, start: Start) -> None:
     """Which one it was is lost by then: the norm of all is not finite, and the stock clipping spreads it."""
     trainer = start(hybrid(), max_grad_norm=0.0)
     model: Any = trainer.model
@@ -141,7 +103,7 @@ def test_a_gradient_that_is_not_finite_ends_the_run(start: Start) -> None:
         trainer.train()
 
 
-def test_rows_of_the_embedding_that_no_token_uses_are_no_fault(start: Start) -> None:
+def test_rows_of_the_embedding_that_no_token_uses_are_no_fault(hybrid: NewHybrid, start: Start) -> None:
     """Tokens 0 to 9 occur in no row; the parameter as a whole has a gradient."""
     trainer = start(hybrid(), max_steps=1)
     trainer.train()

@@ -11,8 +11,16 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, NemotronHConfig, NemotronHForCausalLM, PreTrainedModel
 
 from launch.errors import InputError
-from train.config import HYBRID_LORA_TARGETS, LoraConfig
-from train.lora import PRESETS, Coverage, coverage, lora_config, raw_weight_modules, resolve_targets
+from train.config import LoraConfig
+from train.lora import (
+    HYBRID_LORA_TARGETS,
+    PRESETS,
+    Coverage,
+    coverage,
+    lora_config,
+    raw_weight_modules,
+    resolve_targets,
+)
 
 SIZES: dict[str, Any] = {
     "vocab_size": 32,

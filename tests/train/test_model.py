@@ -15,8 +15,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, NemotronHConfig, Nemotro
 import train.model
 from launch.errors import InputError
 from launch.recipe import parse_recipe
-from train.config import HYBRID_LORA_TARGETS, ModelConfig, TrainConfig
-from train.lora import lora_config
+from train.config import ModelConfig, TrainConfig
+from train.lora import HYBRID_LORA_TARGETS, lora_config
 from train.model import check_chat_template, load_model, train_tokenizer
 
 ROOT = Path(__file__).parents[2]

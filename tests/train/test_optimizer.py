@@ -9,78 +9,44 @@ from typing import Any
 import pytest
 import torch
 from accelerate.utils import DummyOptim
-from datasets import Dataset
 from torch import nn
-from transformers import NemotronHConfig, NemotronHForCausalLM, PreTrainedTokenizerFast
-from trl import SFTConfig
+from transformers import NemotronHForCausalLM
 
 import train.trainer
 from launch.errors import InputError
 from launch.hybrid import prepare_hybrid
-from train.model import train_tokenizer
 from train.optimizer import SSM_PARAMETERS, check_decay, decayed_parameters
 from train.trainer import HybridSFTTrainer
 
 LEARNING_RATE = 1e-5
 
 
-@pytest.fixture(scope="module")
-def tokenizer() -> PreTrainedTokenizerFast:
-    return train_tokenizer(["What is 2 + 3? It is 5."], 300)
-
-
-def hybrid(dtype: torch.dtype = torch.bfloat16) -> NemotronHForCausalLM:
-    torch.manual_seed(0)
-    config = NemotronHConfig(
-        vocab_size=300,
-        hidden_size=16,
-        hybrid_override_pattern="M*-",
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        head_dim=8,
-        intermediate_size=16,
-        ssm_state_size=4,
-        mamba_num_heads=2,
-        mamba_head_dim=8,
-        n_groups=1,
-        chunk_size=8,
-        mamba_proj_bias=True,
-        initializer_range=0.1,
-    )
-    model = NemotronHForCausalLM(config).to(dtype)
-    nn.init.constant_(model.model.layers[0].mixer.A_log, 0.7)  # at 0 every step would be seen in bfloat16
-    return prepare_hybrid(model)
-
-
+NewHybrid = Callable[..., NemotronHForCausalLM]
 Start = Callable[..., HybridSFTTrainer]
 
 
 @pytest.fixture
-def start(tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> Start:
-    """A trainer of a fresh model, with rows of random tokens."""
-    rows = torch.randint(10, 300, (64, 12), generator=torch.Generator().manual_seed(1)).tolist()
+def hybrid(new_hybrid: NewHybrid) -> NewHybrid:
+    def made(dtype: torch.dtype = torch.bfloat16) -> NemotronHForCausalLM:
+        model = new_hybrid(chunk_size=8, mamba_proj_bias=True, initializer_range=0.1).to(dtype)
+        nn.init.constant_(model.model.layers[0].mixer.A_log, 0.7)  # at 0 every step would be seen in bfloat16
+        return prepare_hybrid(model)
+
+    return made
+
+
+@pytest.fixture
+def start(noise_trainer: Start, hybrid: NewHybrid) -> Start:
+    """A trainer of a fresh model."""
 
     def started(model: nn.Module | None = None, **arguments: Any) -> HybridSFTTrainer:
         defaults: dict[str, Any] = {
-            "output_dir": str(tmp_path / "run"),
             "max_steps": 8,
             "save_steps": 4,
             "learning_rate": LEARNING_RATE,
             "lr_scheduler_type": "constant",
-            "per_device_train_batch_size": 2,
-            "activation_checkpointing": False,
-            "bf16": False,
-            "use_cpu": True,
-            "disable_tqdm": True,
-            "report_to": "none",
-            "dataset_kwargs": {"skip_prepare_dataset": True},
         }
-        return HybridSFTTrainer(
-            model=model or hybrid(),
-            args=SFTConfig(**{**defaults, **arguments}),
-            train_dataset=Dataset.from_dict({"input_ids": rows, "labels": rows}),
-            processing_class=tokenizer,
-        )
+        return noise_trainer(model or hybrid(), rows=64, **{**defaults, **arguments})
 
     return started
 
@@ -116,7 +82,7 @@ def test_without_the_guard_they_are_lost(start: Start, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
-def test_a_resumed_run_has_the_same_bits(dtype: torch.dtype, start: Start, tmp_path: Path) -> None:
+def test_a_resumed_run_has_the_same_bits(dtype: torch.dtype, hybrid: NewHybrid, start: Start, tmp_path: Path) -> None:
     whole = start(hybrid(dtype))
     whole.train()
     resumed = start(hybrid(dtype))
@@ -139,7 +105,7 @@ def test_the_masters_are_in_the_state_of_the_optimizer(start: Start, tmp_path: P
         assert torch.equal(value, expected[name]), name
 
 
-def test_only_matrices_and_embeddings_are_decayed() -> None:
+def test_only_matrices_and_embeddings_are_decayed(hybrid: NewHybrid) -> None:
     model = hybrid()
     decayed = {name.removeprefix("model.layers.") for name in decayed_parameters(model)}
     assert decayed == {
@@ -166,7 +132,7 @@ def test_decay_alone_leaves_the_others_as_they_are(start: Start) -> None:
     assert changed == set(decayed_parameters(model))
 
 
-def test_an_optimizer_with_groups_of_its_own_is_looked_at() -> None:
+def test_an_optimizer_with_groups_of_its_own_is_looked_at(hybrid: NewHybrid) -> None:
     model = hybrid()
     with pytest.raises(InputError, match=r"would decay model\.layers\.0\.norm\.weight|would decay .*\(weight decay 0"):
         check_decay(torch.optim.AdamW(model.parameters(), weight_decay=0.1), model)

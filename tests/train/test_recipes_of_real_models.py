@@ -28,7 +28,8 @@ from data_prep.sample import SampleConfig, memory_entries, sample_rows
 from data_prep.schema import Row, read_rows
 from launch.engines import EngineConfig, Request, Sampling, open_engine
 from launch.recipe import parse_recipe
-from train.config import HYBRID_LORA_TARGETS, TrainConfig
+from train.config import TrainConfig
+from train.lora import HYBRID_LORA_TARGETS
 from train.model import train_tokenizer
 
 ROOT = Path(__file__).parents[2]
