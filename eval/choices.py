@@ -14,7 +14,8 @@ from eval.forms import SEVERAL, read_choice
 from eval.phrases import Phrases, either_word, japanese, phrases
 
 NONE: Final = "none"
-_LETTER = r"(?<![A-Za-zÀ-ɏ0-9])[(\[*]*(?P<{}>[A-J])(?![A-Za-zÀ-ɏ0-9'’])[)\]*]*"
+# From the first of the marks in front of it, so that a long row of them is looked at once.
+_LETTER = r"(?<![A-Za-zÀ-ɏ0-9(\[*])[(\[*]*+(?P<{}>[A-J])(?![A-Za-zÀ-ɏ0-9'’])[)\]*]*"
 _HEADED = re.compile(
     r"[\s*_#>(\[「【✓✔✅☑️👉➡️•–-]*(?P<letter>[A-J])(?:\*\*|[)\].:）：*]|\s[–—-]\s|[\s*_」】]*$)", re.DOTALL
 )
