@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from data_prep.card import write_card
@@ -32,7 +33,7 @@ from data_prep.manifest import (
     write_json,
 )
 from data_prep.sample import memory_entries
-from data_prep.schema import Reject, Row, read_rows, write_rejects, write_rows
+from data_prep.schema import Reject, Row, write_rejects, write_rows
 from data_prep.shards import Shard, cut_shards
 from data_prep.sources import count_records, read_source, source_files
 from data_prep.translate import Document, take_apart, translate_documents
@@ -182,7 +183,7 @@ def _build_language(shard: Shard, language: str, work: _Work, build: _Build) -> 
         else:
             path.unlink(missing_ok=True)
     if rows:
-        _check_chains(folder / "data" / name)
+        _check_chains(folder / "data" / name, rows)
     return {
         "split": shard.split,
         "language": language,
@@ -221,10 +222,13 @@ def _finished(item: Row | Reject, source: Row | Reject, build: _Build) -> Row | 
     return item
 
 
-def _check_chains(path: Path) -> None:
-    """Read a file back and see that its chains are the ones that were read from the source, or what became of them."""
-    for row in read_rows(path):
-        if not chains_are_right(row):
+def _check_chains(path: Path, rows: Sequence[Row]) -> None:
+    """Read a file's chains back and see that they are the ones read from the source, or what became of them."""
+    with pq.ParquetFile(path) as file:
+        column = file.read(["messages.list.element.reasoning_content"])["messages"].combine_chunks()
+    chains, offsets = column.flatten().to_pylist(), column.offsets.to_pylist()
+    for row, (first, end) in zip(rows, pairwise(offsets), strict=True):
+        if not chains_are_right(replace(row, messages=tuple(chains[first:end]))):
             path.unlink()
             raise RuntimeError(f"the chain of row {row.id} is not the one that was read; {path} was removed")
 

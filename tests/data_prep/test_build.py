@@ -21,7 +21,8 @@ from data_prep.build import run_build
 from data_prep.config import BuildConfig
 from data_prep.memory import memory_table, read_memory
 from data_prep.sample import SampleConfig
-from data_prep.schema import read_rejects, read_rows, reasoning_sha256
+from data_prep.schema import Row, make_message, read_rejects, read_rows, reasoning_sha256
+from data_prep.schema import write_rows as save_rows
 from data_prep.sources import SourceConfig
 from data_prep.translators import TranslatorConfig
 from launch.engines import EngineConfig
@@ -166,6 +167,20 @@ def test_a_build_in_which_every_row_is_rejected_is_whole(tmp_path: Path) -> None
 
     assert (manifest["rows"], manifest["rejects"]) == (0, 1)
     assert list(read_rows(tmp_path / "D")) == []
+
+
+def test_a_chain_that_changes_on_its_way_into_a_file_stops_the_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoilt(path: Path, rows: list[Row]) -> int:
+        changed = [make_message(turn["role"], turn["content"], "Other.") for turn in rows[-1].messages]
+        return save_rows(path, [*rows[:-1], dataclasses.replace(rows[-1], messages=tuple(changed))])
+
+    monkeypatch.setattr("data_prep.build.write_rows", spoilt)
+
+    with pytest.raises(RuntimeError, match=r"the chain of row \S+\.en is not the one that was read"):
+        run_build(config(tmp_path / "D"))
+    assert not list((tmp_path / "D" / "data").iterdir())
 
 
 def test_a_finished_build_is_not_built_again(tmp_path: Path) -> None:
