@@ -24,8 +24,12 @@ _EDGES = " \t\r\n\"'“”‘’«»„()[]{}*_`.,:;!?。、！？「」『』"
 
 @dataclass(frozen=True)
 class _Order:
-    """How an order reads in English, and what its translations say one of, by language (in lower case)."""
+    """How an order reads in English, and what its translations say one of, by language (in lower case).
 
+    One of ``stems`` stands in whatever ``source`` finds; looking for them is ten times as fast.
+    """
+
+    stems: tuple[str, ...]
     source: re.Pattern[str]
     counterparts: Mapping[str, tuple[str, ...]]
 
@@ -34,6 +38,7 @@ class _Order:
 # many good translations for a list.
 _ORDERS = (
     _Order(
+        ("ignore", "disregard", "forget", "override"),
         re.compile(
             r"\b(?:ignore|disregard|forget|override)\b[^.!?\n]{0,40}?"
             r"\b(?:instructions?|above|previous|prior|preceding|earlier|prompts?|rules|directions|everything)\b",
@@ -48,6 +53,7 @@ _ORDERS = (
         },
     ),
     _Order(
+        ("translat",),
         re.compile(
             r"\b(?:do not|don['’]t|never|instead of|rather than|stop|without)\s+translat(?:e|ing)\b", re.IGNORECASE
         ),
@@ -122,7 +128,10 @@ def find_obedience(before: Side, after: Side) -> str | None:
             return f"only {said[:60]!r} of the source came back"
     if before.language.code != "en":
         return None
+    lowered = before.text.lower()
     for order in _ORDERS:
+        if not any(map(lowered.__contains__, order.stems)):
+            continue
         match = order.source.search(before.text)
         counterparts = order.counterparts.get(after.language.code)
         if match is None or counterparts is None:

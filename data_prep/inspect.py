@@ -62,7 +62,7 @@ def show_summary(manifest: dict[str, Any], folder: Path, console: Console) -> No
 
 
 def _exclusion_table(lines: Iterable[dict[str, Any]]) -> Table:
-    table = _table("What was left out; the last two columns: by broken brackets, here and at NVIDIA")
+    table = _table("What was left out; the last two columns: broken in form, here and at NVIDIA")
     for name in ("lang", "category"):
         table.add_column(name, no_wrap=True)
     for name in ("rows", "bytes", "kept", "lost\nrows", "lost\nbytes", "format\nbytes", "NVIDIA\nbytes"):

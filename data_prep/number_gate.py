@@ -6,8 +6,10 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from functools import cache, cached_property, lru_cache
+from functools import cache, lru_cache
 from itertools import product
+
+from propcache.api import cached_property
 
 from data_prep.languages import get_language
 from data_prep.number_words import KANJI_NUMERALS, TOKEN, WordNumber, find_words, lexicon
@@ -118,7 +120,7 @@ class _Glance:
         if not telling:
             return False
         words = lexicon(self._language)
-        glued = words.longest == 1 and any(word in self._text for word in words.thousands)
+        glued = any(word in self._text for word in words.thousands)
         return glued or not telling.isdisjoint(TOKEN.findall(self._text))
 
     @cached_property
