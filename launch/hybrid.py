@@ -56,18 +56,18 @@ def has_mamba_blocks(model: nn.Module) -> bool:
 def ensure_packed_rows(model: nn.Module) -> str:
     """Try a packed row on the prepared model where it is; if the CUDA kernels get it wrong, go on without them in it.
 
+    Any model can be tried, also one that ``prepare_hybrid`` has nothing for (other hybrids, attention alone).
+
     Returns:
         One sentence on what is in force.
 
     Raises:
-        InputError: the documents of a packed row are not kept apart with the exact path either.
+        InputError: the model refuses a packed row, or its documents are not kept apart with the exact path either.
     """
     mixers = [module for module in model.modules() if isinstance(module, PackedMamba2Mixer)]
-    if not mixers:
-        return "packed rows: a model without Mamba blocks"
-    device, dtype = mixers[0].in_proj.weight.device, mixers[0].out_proj.weight.dtype
-    tolerance = _TOLERANCE.get(dtype, 5e-2) * (1 if device.type == "cpu" else 10)
-    by_kernels = mixers[0].hands_on_seq_idx(device)
+    weight: Any = _embeddings(model).weight
+    tolerance = _TOLERANCE.get(weight.dtype, 5e-2) * (1 if weight.device.type == "cpu" else 10)
+    by_kernels = bool(mixers) and mixers[0].hands_on_seq_idx(weight.device)
     difference = _packed_row_difference(model, mixers)
     if by_kernels and not difference <= tolerance:
         for mixer in mixers:
@@ -78,14 +78,25 @@ def ensure_packed_rows(model: nn.Module) -> str:
                 f"warning: with the installed kernels packed logits differ from separate ones by {with_kernels:.1e} "
                 f"of the largest; packed rows are taken apart in front of them instead, where it is {difference:.1e}"
             )
+    if difference == float("inf"):
+        raise InputError(
+            "packed rows: the model refuses a packed row as it is installed here; set training.packing to false, or "
+            "install the kernels that it asks for (mamba-ssm, causal-conv1d)"
+        )
     if not difference <= tolerance:
         raise InputError(
             f"packed rows mix their documents: packed logits differ from separate ones by {difference:.1e} of the "
             f"largest logit ({tolerance:.0e} would be rounding); set training.packing to false, or look at the "
             "weights and at the installed versions of transformers, mamba-ssm and causal-conv1d"
         )
-    means = "CUDA kernels" if by_kernels else "PyTorch path"
+    means = "CUDA kernels" if by_kernels else "PyTorch path" if mixers else "model's own code"
     return f"packed rows: documents are kept apart by the {means} (packed - separate logits: {difference:.1e})"
+
+
+def _embeddings(model: Any) -> nn.Module:
+    """Its dtype is that of the activations; under 4-bit weights that of a linear layer would not be."""
+    embeddings: nn.Module = model.get_input_embeddings()
+    return embeddings
 
 
 def _packed_row_difference(model: nn.Module, mixers: list[PackedMamba2Mixer]) -> float:
@@ -95,10 +106,11 @@ def _packed_row_difference(model: nn.Module, mixers: list[PackedMamba2Mixer]) ->
     training, where the fused kernel is; dropout is off.
     """
     config: Any = model.config
-    chunk = mixers[0].chunk_size
+    chunk = mixers[0].chunk_size if mixers else 16
     lengths = (chunk // 2 + 3, chunk + 5)
     generator = torch.Generator().manual_seed(0)
-    device = mixers[0].in_proj.weight.device
+    weight: Any = _embeddings(model).weight
+    device = weight.device
     tokens = torch.randint(config.get_text_config().vocab_size, (1, sum(lengths)), generator=generator).to(device)
     packed = {
         "position_ids": torch.cat([torch.arange(n) for n in lengths])[None].to(device),
@@ -144,7 +156,7 @@ class PackedMamba2Mixer(NemotronHMamba2Mixer):
         if seq_idx is None or self.hands_on_seq_idx(hidden_states.device):
             return super().forward(hidden_states, cache_params, attention_mask, **kwargs)
         if attention_mask is not None:
-            hidden_states = hidden_states * attention_mask[:, :, None].to(hidden_states.dtype)
+            seq_idx = 2 * seq_idx + attention_mask.to(seq_idx.dtype)  # padding is a document of its own
         document, position = _document_and_position(seq_idx)
         count, longest = int(document[-1]) + 1, int(position.max()) + 1
         apart = hidden_states.new_zeros(count, longest, hidden_states.shape[-1])

@@ -41,11 +41,15 @@ def describe_run(config: TrainConfig) -> dict[str, Any]:
 def check_packed_rows(trainer: SFTTrainer) -> None:
     """Let the loaded model read two short documents packed and apart, and print what keeps them apart.
 
+    Models without a state are tried only where the run packs: other hybrids (Bamba, Falcon-H1) leak as well.
+
     Raises:
-        InputError: neither the kernels nor the exact path do.
+        InputError: nothing keeps them apart.
     """
     model: Any = trainer.model
-    if not has_mamba_blocks(model):
+    args: Any = trainer.args
+    packs = args.packing or args.eval_packing or args.padding_free
+    if not packs and not has_mamba_blocks(model):
         return
     plugin: Any = trainer.args.deepspeed_plugin
     sharded = "FSDP" if trainer.is_fsdp_enabled else "ZeRO-3" if plugin and plugin.zero_stage == 3 else None

@@ -39,6 +39,19 @@ class HybridSFTTrainer(ResumingSFTTrainer):
         self.add_callback(PrecisionReport(self))
         self.add_callback(GradientCheck(self))
 
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Log; what TRL adds to an evaluation gets the name of its set, as the loss has it (``eval_fr_…``).
+
+        TRL calls it ``eval_mean_token_accuracy`` for every set, so that in a tracker each overwrites the one before.
+        """
+        loss = next((key for key in logs if key.startswith("eval_") and key.endswith("_loss")), None)
+        if loss is not None:
+            found = self._metrics["eval"]
+            for key in sorted(found.keys() - {"num_tokens"}):  # training tokens so far, the same for every set
+                values = found.pop(key)
+                logs[f"{loss.removesuffix('loss')}{key}"] = sum(values) / len(values)
+        super().log(logs, start_time)
+
     def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
         """Of all parameters those that weight decay applies to."""
         return decayed_parameters(model)

@@ -149,6 +149,20 @@ def test_left_padding_with_its_mask_is_not_seen() -> None:
     torch.testing.assert_close(batched, alone, atol=1e-4, rtol=1e-4)
 
 
+def test_padding_in_a_packed_row_is_not_seen() -> None:
+    """Without attention, whose mask would be a matter of its own: the state must not begin in the padding."""
+    model = prepare_hybrid(tiny_hybrid("M-M-")).eval()
+    parts = documents([7, 11])
+    packed = pack(parts)
+    padded = {key: torch.cat([value[:, :1].expand(1, 5), value], dim=1) for key, value in packed.items()}
+    mask = torch.ones_like(padded["input_ids"])
+    mask[0, :5] = 0
+    with torch.no_grad():
+        alone = torch.cat([model(part, use_cache=False).logits for part in parts], dim=1)
+        together = model(**padded, attention_mask=mask, use_cache=False).logits[:, 5:]
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
+
+
 def test_weights_and_names_stay_and_a_second_call_changes_nothing() -> None:
     model = tiny_hybrid()
     before = copy.deepcopy(model.state_dict())

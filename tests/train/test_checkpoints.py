@@ -13,6 +13,7 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import NemotronHForCausalLM
 
+import train.config
 from launch.errors import InputError
 from train.checkpoint_files import (
     agree_on_resume_point,
@@ -25,6 +26,7 @@ from train.checkpoint_files import (
     writing,
 )
 from train.checkpoints import check_adapter_names, check_deepspeed_names, load_weights_strictly
+from train.trainer import HybridSFTTrainer
 
 
 def write_checkpoint(
@@ -241,6 +243,23 @@ def test_an_adapter_is_loaded_whole_or_refused(hybrid: NemotronHForCausalLM, tmp
         save_file(changed, file)
         with pytest.raises(InputError, match=message):
             check_adapter_names(adapted, tmp_path)
+
+
+def test_a_run_with_adapters_does_not_go_on_without_one(
+    new_hybrid: Callable[..., NemotronHForCausalLM], noise_trainer: Callable[..., HybridSFTTrainer], tmp_path: Path
+) -> None:
+    """PEFT would load the others and leave this one as it is drawn, with a warning."""
+
+    def start() -> HybridSFTTrainer:
+        return noise_trainer(new_hybrid(), rows=8, lora=train.config.LoraConfig(r=2), max_steps=2, save_steps=1)
+
+    start().train()
+    checkpoint = tmp_path / "run" / "checkpoint-1"
+    tensors = load_file(checkpoint / "adapter_model.safetensors")
+    tensors.pop(next(name for name in tensors if "in_proj.lora_B" in name))
+    save_file(tensors, checkpoint / "adapter_model.safetensors")
+    with pytest.raises(InputError, match=r"missing keys: .*in_proj\.lora_B"):
+        start().train(resume_from_checkpoint=str(checkpoint))
 
 
 def test_a_deepspeed_checkpoint_names_what_it_lacks(hybrid: NemotronHForCausalLM, tmp_path: Path) -> None:

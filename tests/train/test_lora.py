@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import torch
 from peft import get_peft_model
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, NemotronHConfig, NemotronHForCausalLM, PreTrainedModel
@@ -40,6 +39,27 @@ def hybrid() -> NemotronHForCausalLM:
     return NemotronHForCausalLM(NemotronHConfig(**sizes, **mamba, hybrid_override_pattern="MM*-"))
 
 
+# Two layers: Bamba has attention in the second alone.
+MAMBA_SIZES: dict[str, Any] = {
+    "num_hidden_layers": 2,
+    "mamba_n_heads": 4,
+    "mamba_d_head": 8,
+    "mamba_d_state": 4,
+    "mamba_n_groups": 1,
+    "mamba_chunk_size": 8,
+}
+MAMBA: dict[str, dict[str, Any]] = {
+    "bamba": {**MAMBA_SIZES, "attn_layer_indices": [1]},
+    "falcon_h1": {**MAMBA_SIZES, "mamba_d_ssm": 32},
+}
+
+
+def new_model(model_type: str) -> Any:
+    if model_type == "nemotron_h":
+        return hybrid()
+    return AutoModelForCausalLM.from_config(AutoConfig.for_model(model_type, **{**SIZES, **MAMBA.get(model_type, {})}))
+
+
 def llama() -> PreTrainedModel:
     return AutoModelForCausalLM.from_config(AutoConfig.for_model("llama", **SIZES))
 
@@ -49,11 +69,9 @@ def test_nothing_said_is_the_preset_of_the_architecture(said: list[str] | str | 
     assert resolve_targets(said, hybrid()) == list(HYBRID_LORA_TARGETS)
 
 
-@pytest.mark.parametrize("model_type", ["llama", "qwen3", "gemma3_text", "nemotron", "phi3", "gpt_neox", "nemotron_h"])
+@pytest.mark.parametrize("model_type", PRESETS)
 def test_a_preset_reaches_every_linear_layer_that_it_can(model_type: str) -> None:
-    with torch.device("meta"):
-        plain = AutoModelForCausalLM.from_config(AutoConfig.for_model(model_type, **SIZES))
-    model: Any = hybrid() if model_type == "nemotron_h" else plain
+    model = new_model(model_type)
     raw, head = set(raw_weight_modules(model)), model.get_output_embeddings()
     reachable = {
         name
@@ -62,6 +80,40 @@ def test_a_preset_reaches_every_linear_layer_that_it_can(model_type: str) -> Non
     }
     reached = {name for name in reachable if name.rpartition(".")[2] in PRESETS[model_type]}
     assert reached == reachable
+    # Every name of it is there, or falls to an error that names it.
+    assert resolve_targets(list(PRESETS[model_type]), model) == resolve_targets("auto", model)
+
+
+# Type of block → blocks, of them with adapters, linear layers and convolutions, of them with adapters. In two layers
+# Bamba has a Mamba and an attention mixer, Falcon-H1 both in each, every layer an MLP of three.
+OTHER_HYBRIDS = {
+    "bamba": {"mamba": (1, 1, 3, 1), "attention": (1, 1, 4, 4), "mlp": (2, 2, 6, 6)},
+    "falcon_h1": {"mamba": (2, 2, 6, 2), "attention": (2, 2, 8, 8), "mlp": (2, 2, 6, 6)},
+}
+
+
+@pytest.mark.parametrize("model_type", OTHER_HYBRIDS)
+def test_the_preset_of_another_hybrid_reaches_every_type_of_block(model_type: str) -> None:
+    model = new_model(model_type)
+    adapted = get_peft_model(model, lora_config(LoraConfig(r=2), model))
+    assert coverage(adapted) == {kind: Coverage(*counts) for kind, counts in OTHER_HYBRIDS[model_type].items()}
+    trained = {name for name, parameter in adapted.named_parameters() if parameter.requires_grad}
+    assert not [name for name in trained if "out_proj" in name or "conv1d" in name]
+
+
+@pytest.mark.parametrize("model_type", OTHER_HYBRIDS)
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        (["in_proj", "q_prog"], "the model has no module 'q_prog'; nearest: .*q_proj"),
+        (["out_proj"], r"matches model\.layers\.0\.mamba\.out_proj: the fused Mamba kernels take its weight raw"),
+        (["conv1d"], "the fused Mamba kernels take its weight raw"),
+        ("all-linear", "all-linear includes conv1d and out_proj of the Mamba blocks"),
+    ],
+)
+def test_another_hybrid_refuses_what_would_do_nothing(model_type: str, targets: list[str] | str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        lora_config(LoraConfig(target_modules=targets), new_model(model_type))
 
 
 def test_what_adapters_reach_is_told_by_block() -> None:

@@ -139,6 +139,15 @@ def test_an_optimizer_with_groups_of_its_own_is_looked_at(hybrid: NewHybrid) -> 
     check_decay(torch.optim.AdamW(model.parameters(), weight_decay=0.0), model)
 
 
+def test_a_run_with_such_an_optimizer_does_not_begin(start: Start) -> None:
+    trainer = start(weight_decay=0.1)
+    model: Any = trainer.model
+    trainer.optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.1)
+    with pytest.raises(InputError, match="the optimizer would decay"):
+        trainer.train()
+    assert trainer.state.global_step == 0
+
+
 def test_an_optimizer_of_deepspeed_s_configuration_is_refused_with_decay(start: Start) -> None:
     trainer = start(weight_decay=0.1)
     trainer.optimizer = DummyOptim(params=list(trainer.model.parameters()))  # type: ignore[union-attr]

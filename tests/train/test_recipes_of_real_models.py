@@ -214,6 +214,7 @@ def test_full_fine_tuning_with_two_zero3_processes(base: Path, nemotron_build: P
     assert len(losses(output)) == 2
     assert all(math.isfinite(loss) for loss in losses(output))
     assert "<think>" in printed
+    assert "update in float32, stored in bfloat16 (DeepSpeed keeps the masters), no weight decay" in printed
     shards = list((output / "checkpoint-2" / "global_step2").glob("*optim_states.pt"))
     assert len(shards) == 2
     before = load_model_weights(base)
@@ -250,6 +251,10 @@ def test_adapters(variant: str, base: Path, nemotron_build: Path, tmp_path: Path
     size = sum(tensor.numel() for tensor in adapter.values())
     printed = " ".join(printed.split())
     assert f"{size:,} of them trained" in printed
+    for kind, number in (("mamba", 27), ("attention", 4), ("mlp", 25)):
+        assert f"│ {kind} │ {number} of {number} │" in printed
+    assert "packed rows: documents are kept apart by the PyTorch path" in printed
+    assert "gradients: every trained parameter gets one" not in printed  # in two steps lora_A has had none yet
     sequences = re.search(r"(\d+) sequences", printed)
     assert sequences
     assert int(sequences[1]) < 60  # packed: fewer sequences than rows

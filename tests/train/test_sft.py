@@ -137,7 +137,9 @@ def test_two_zero3_processes_train_as_one_process_does_and_resume(build: Path, t
     accelerate(*common, f"--training.output_dir={one}", "--training.per_device_train_batch_size=4")
     two = tmp_path / "two"
     zero3 = [*common, f"--training.output_dir={two}", "--training.per_device_train_batch_size=2"]
-    accelerate(*zero3, config="zero3", processes=2, DS_ACCELERATOR="cpu")
+    first = accelerate(*zero3, config="zero3", processes=2, DS_ACCELERATOR="cpu")
+    # Read between backward and step, where DeepSpeed still has them whole.
+    assert "gradients: every trained parameter gets one" in first.stdout
     # Two processes really ran: each left its shard of the optimizer, and together they saw as many rows.
     assert len(list((two / "checkpoint-4" / "global_step4").glob("*optim_states.pt"))) == 2
     history = [json.loads((f / "checkpoint-4" / "trainer_state.json").read_text())["log_history"] for f in (one, two)]
