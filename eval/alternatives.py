@@ -22,6 +22,7 @@ _MAKE = re.compile(
     r"en total|en conjunto)(?!\w)|合わせて|合計|全部で",
     re.IGNORECASE,
 )
+_ALSO = re.compile(r"\s?(?:also|aussi|également|también|auch|anche|pure)(?!\w)", re.IGNORECASE)  # "but also 20"
 _COMMA = re.compile(r"[,;、&\n]")
 
 
@@ -78,10 +79,13 @@ def alternatives(statement: str, kept: list[Quantity], words: Phrases) -> str | 
         different = not same(one, other) and not convertible(statement, one, other)
         if different and linked and not _GOES_ON.match(statement, other.end):
             return written
-        apart = different and (guessing or joined) and not _beside(statement, one, other, words)
-        if apart and guessing:
+        guessed = guessing and not _settled(statement, other, words)
+        apart = different and (guessed or joined) and not _beside(statement, one, other, words)
+        if apart and guessed:
             return written
         if in_parenthesis(statement, other):
+            continue
+        if spans and re.match(r"\s[^\W\d]{3,}", gap) and _result_again(statement, one, kept):
             continue
         if spans and not _worked_out(statement, other, kept) and not _goes_on(statement, other, kept):
             return written
@@ -90,6 +94,25 @@ def alternatives(statement: str, kept: list[Quantity], words: Phrases) -> str | 
         if apart and joined and not _worked_out(statement, other, kept):
             return written
     return None
+
+
+def _settled(statement: str, quantity: Quantity, words: Phrases) -> bool:
+    """Whether a number that follows guesses is none itself: "it could be 30, but with both ends it is 31"."""
+    turns = [match.end() for match in _turn_pattern(words).finditer(statement, 0, quantity.start)]
+    if not turns or _ALSO.match(statement, turns[-1]):
+        return False
+    return _hedge_pattern(words).search(statement, turns[-1]) is None
+
+
+@functools.cache
+def _turn_pattern(words: Phrases) -> re.Pattern[str]:
+    return re.compile(either_word(words.but), re.IGNORECASE)
+
+
+def _result_again(statement: str, quantity: Quantity, kept: list[Quantity]) -> bool:
+    """Whether a number says the result of an equation again: "3^5 = 243, there are 243 codes à 5 places"."""
+    earlier = [q for q in kept if q.start < quantity.start and same(q, quantity)]
+    return any(re.search(r"=\s?[$*]*$", statement[max(0, q.start - 6) : q.start]) for q in earlier)
 
 
 def _beside(statement: str, one: Quantity, other: Quantity, words: Phrases) -> bool:

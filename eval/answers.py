@@ -20,7 +20,7 @@ from eval.candidates import LONGEST, WINDOW, Candidate, announced, last_sentence
 from eval.choices import NONE, settled_choice
 from eval.corrections import after_correction, opens_with_correction, retracted
 from eval.discourse import with_roles
-from eval.golds import Gold, read_gold
+from eval.golds import Gold, equals_gold, read_gold
 from eval.phrases import Phrases, either_word, phrases
 from eval.portions import out_of_in_digits
 from eval.quantities import clean, find_quantities
@@ -184,13 +184,15 @@ def _judge(candidate: Candidate, target: Gold, language: str) -> _Verdict:
     statement = candidate.text
     if target.kind != "symbolic" and candidate.method != "bare":
         statement = _corrected(statement, candidate.rest, language, target, weak=weak)
-        if statement == candidate.text and retracted(candidate.rest, phrases(language)):
+        if retracted(candidate.rest, phrases(language)) and _nothing_new(statement, candidate.text, language):
             return _Verdict(True, reason="denied", text=statement)
     match target.kind:
         case "number":
             if all(0 < value < 1 for value in target.values) and not target.percent:
                 statement = out_of_in_digits(statement, language)
             reading = read_number(statement, language, sentence=weak, words_count=candidate.words_count)
+            if target.variable and formulas.of_another(statement, reading.text, target.variable):
+                return _Verdict(True, text=reading.text)
             return _judge_number(reading, target, weak=weak)
         case "choice":
             letter = forms.read_choice(statement, language, sentence=weak)
@@ -201,7 +203,8 @@ def _judge(candidate: Candidate, target: Gold, language: str) -> _Verdict:
         case "time":
             return _judge_time(statement, target, language)
         case "ratio":
-            return _judge_ratio(statement, target)
+            ratio = forms.read_ratio(statement)
+            return _judged(ratio, ratio == target.raw)
         case "tuple":
             return _judge_tuple(statement, target, language)
         case "interval":
@@ -241,6 +244,14 @@ def _corrected(statement: str, rest: str, language: str, target: Gold, *, weak: 
     return statement
 
 
+def _nothing_new(statement: str, before: str, language: str) -> bool:
+    """Whether a statement with its correction says no other number ("22. No, that is wrong: 22 is no multiple")."""
+    if statement == before:
+        return True
+    one, two = read_number(before, language), read_number(statement, language)
+    return two.status == "denied" or bool(set(one.values) & set(two.values))
+
+
 def _judged(read: str | None, correct: bool) -> _Verdict:
     if read is None:
         return _Verdict(False)
@@ -254,25 +265,7 @@ def _judge_number(reading: Reading, target: Gold, *, weak: bool) -> _Verdict:
         return _Verdict(False, rejected=reading.values)
     if reading.status != "value":
         return _Verdict(reading.status != "denied", reason=reading.status, text=reading.text, rejected=reading.values)
-    return _Verdict(True, _equal_numbers(reading, target), reading.text)
-
-
-def _equal_numbers(reading: Reading, target: Gold) -> bool:
-    values, golds = set(reading.values), set(target.values)
-    if reading.percent and not target.percent and any(gold.denominator > 1 for gold in golds):
-        values |= {value / 100 for value in reading.values}
-    if target.percent and not reading.percent:
-        golds |= {gold / 100 for gold in target.values}
-    if values & golds:
-        return True
-    return any(_rounds_to(value, gold, target.decimals) for value in values for gold in target.values)
-
-
-def _rounds_to(value: Fraction, gold: Fraction, decimals: int) -> bool:
-    """Whether a value with more decimals than the gold is the gold once it is rounded (3.3333 for 3.33)."""
-    if decimals < 2 or (value * 10**decimals).denominator == 1:
-        return False
-    return abs(value - gold) <= Fraction(1, 2 * 10**decimals)
+    return _Verdict(True, equals_gold(reading.values, target, percent=reading.percent), reading.text)
 
 
 def _judge_time(statement: str, target: Gold, language: str) -> _Verdict:
@@ -286,16 +279,6 @@ def _judge_time(statement: str, target: Gold, language: str) -> _Verdict:
         clocks.same_time(time, target.time),
         f"{time[0]}:{time[1]:02d} {time[2]}".strip(),
     )
-
-
-def _judge_ratio(statement: str, target: Gold) -> _Verdict:
-    found = re.findall(r"(?<![\d.,])\d+(?:\s?(?::|to|à|a|zu|対)\s?\d+)+", statement)
-    if not found:
-        return _Verdict(False)
-    written = [re.sub(r"\s|to|à|a|zu|対", lambda m: "" if m[0].isspace() else ":", text) for text in found]
-    if len(set(written)) > 1 and "=" not in statement:
-        return _Verdict(True, reason="several", text=statement)
-    return _Verdict(True, written[-1] == target.raw, written[-1])
 
 
 def _judge_tuple(statement: str, target: Gold, language: str) -> _Verdict:

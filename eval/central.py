@@ -22,6 +22,14 @@ _PER_JAPANESE = re.compile(
     rf"{_COUNTED}(?:で(?!す|し)|後|に(?!な)|あたり|ごと|につき|の(?=.*\d))|(?:{_COUNTED})?(?:のうち|中(?=[^\d]{{0,4}}[\d一-十]))"
 )
 _PLACE = re.compile(r"(?:in|en|on|over|across|during|within|dans|auf|su)\s", re.IGNORECASE)
+_FROM = re.compile(r"(?<!\w)(?:from|von|desde)\s+$", re.IGNORECASE)
+_IS_OF = re.compile(
+    r"(?<!\w)(?:è|era|sarà|fu|es|será|fue|est|était|sera)\s(?:stat[oa]\s|quindi\s|así\s|donc\s)?d[ei]\s[*$€£¥]*$"
+)
+# Between a number and another that only describes what is counted: "codes with", "codes à".
+_ATTRIBUTE = re.compile(
+    r"(?:\s[^\W\d]{3,}){1,3}\s(?:with|of|in|for|à|avec|de|en|mit|aus|für|con|di|a|da|per)\s[*$]*", re.IGNORECASE
+)
 _LABEL = re.compile(r"(?:#|(?<!\w)n[°º]|(?<!\w)(?:nr|no)\.)\s?$", re.IGNORECASE)
 _EQUALS_UNKNOWN = re.compile(r"\s?=\s?[a-zA-Z](?!\w)")  # "20 = x"
 _PARENTHESIS = re.compile(r"\([^()]{0,200}\)")
@@ -59,7 +67,8 @@ def _concluded(statement: str, quantities: list[Quantity], language: str) -> lis
 
 @functools.cache
 def _conclusion_pattern(language: str) -> re.Pattern[str]:
-    return re.compile(rf"{either_word(conclusion_words(language))}|ので、", re.IGNORECASE)
+    amounting = either_word(phrases(language).amounting)
+    return re.compile(rf"{either_word(conclusion_words(language))}|ので、|[,;:—–]\s(?:{amounting})", re.IGNORECASE)
 
 
 def choose(
@@ -84,6 +93,8 @@ def choose(
         return bold[0]
     first, last = quantities[0], quantities[-1]
     if after_equal:
+        if same(quantities[-2], first) and _ATTRIBUTE.fullmatch(statement, quantities[-2].end, last.start):
+            return first  # "3^5 = 243, so there are 243 codes with 5 places"
         return last if _conclusions(words).search(statement, first.end, last.start) else first
     if not sentence and DIRECT.fullmatch(statement[: first.start]) and not _counted_per(statement, first):
         return first
@@ -127,11 +138,13 @@ def circumstance(statement: str, quantity: Quantity, words: Phrases) -> bool:
     """Whether a number only says when, where, for whom or by how much more ("in 3 days", "3日で", "4 more than")."""
     before = statement[max(0, quantity.start - 30) : quantity.start]
     if quantity.values and quantity.values[0] < 0:
-        return False
+        return _FROM.search(before) is not None
     if _LABEL.search(before):
         return True
     aside = _circumstance_pattern(words).search(before)
     money = statement[quantity.start] in "$€£¥"  # "brings in $18"
+    if aside and _IS_OF.search(before, 0, aside.end()):
+        aside = None  # "il guadagno è di 70 euro"
     if aside and not (money and _PLACE.match(aside[0])):
         return True
     if _comparison_pattern(words).match(statement, quantity.end) or before.endswith("より"):

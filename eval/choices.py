@@ -73,8 +73,8 @@ def _joined(text: str, pick: tuple[int, int], words: Phrases) -> bool:
 
 @functools.cache
 def _joint_patterns(words: Phrases) -> tuple[re.Pattern[str], re.Pattern[str]]:
-    joints = "|".join(word for word in words.additions + words.alternatives if not japanese(word))
-    joint = rf"[)\]*]*(?:,?\s(?:{joints})\s|と|か|、|または|もしくは|,\s?|/)(?:[^\W\d]+\s)?[(\[*]*"
+    joints = "|".join(word for word in words.additions + words.alternatives + words.both_links if not japanese(word))
+    joint = rf"[)\]*]*(?:,?\s(?:{joints})\s|[とかも]|、|または|もしくは|,\s?|/)(?:[^\W\d]+\s)?[(\[*]*"
     other = r"(?<![A-Za-z])[A-J](?![A-Za-z'’])"
     return re.compile(rf"{other}{joint}$"), re.compile(rf"{joint}{other}")
 

@@ -67,7 +67,7 @@ def _confirmation_pattern(words: Phrases) -> re.Pattern[str]:
 
 @functools.cache
 def _retraction_pattern(words: Phrases) -> re.Pattern[str]:
-    return re.compile(rf"\W*(?:.{{0,40}}?\s)?(?:{'|'.join(words.retractions)})", re.IGNORECASE | re.DOTALL)
+    return re.compile(rf"\W*(?:.{{0,40}}?[\s、])?(?:{'|'.join(words.retractions)})", re.IGNORECASE | re.DOTALL)
 
 
 def retracted(rest: str, words: Phrases) -> bool:

@@ -13,41 +13,19 @@ from typing import Literal
 from data_prep.languages import LANGUAGES
 from eval.corrections import strong_corrections
 from eval.phrases import Phrases, either_word, japanese, phrases
+from eval.remarks import only_compares
 
 Role = Literal["main", "note", "check", "mistake"]
 
 SENTENCE_END = re.compile(r"[。！？!?]+[)\]\"'”»*_」』]*|\.+[)\]\"'”»*_」』]*(?=\s|$)|\n+")
 _LIST_MARKER = re.compile(r"\s*[*_]{0,2}\d{1,2}\.[ ]")
 _ABBREVIATIONS = frozenset(
-    [
-        "ex",
-        "p.ex",
-        "e.g",
-        "i.e",
-        "z.b",
-        "d.h",
-        "b",
-        "h",
-        "ca",
-        "approx",
-        "etc",
-        "nr",
-        "bzw",
-        "ggf",
-        "inkl",
-        "vgl",
-        "max",
-        "mio",
-        "mrd",
-        "dr",
-        "mr",
-        "mrs",
-        "ms",
-        "vs",
-        "std",
-    ]
-)
+    ("ex", "p.ex", "e.g", "i.e", "z.b", "d.h", "b", "h", "ca", "approx", "etc", "nr", "bzw", "ggf", "inkl", "vgl",
+     "max", "mio", "mrd", "dr", "mr", "mrs", "ms", "vs", "std")
+)  # fmt: skip
+_SPACED_ABBREVIATION = re.compile(r"(?<!\w)(?:d\.\sh|z\.\sb|p\.\se[jx]|u\.\sa|i\.\se|e\.\sg)\.", re.IGNORECASE)
 _DIGIT = re.compile(r"\d")
+_BOLD_NUMBER = re.compile(r"\*\*[^*\n]{0,30}\d[^*\n]{0,30}\*\*")
 _LATEST = 12  # sentences from the end that are read closely
 _REFUSAL_WINDOW = 2_000  # characters from the end in which a refusal is looked for
 _DRESS = r"[\s*_#>(\[「『【✓✔✅☑️•~-]*"
@@ -70,7 +48,10 @@ def sentences(text: str) -> list[tuple[int, int]]:
     for match in SENTENCE_END.finditer(text):
         if match.end() - start < 9 and _LIST_MARKER.fullmatch(text, start, match.end() + 1):
             continue  # "3. " numbers an item and ends nothing
-        if match[0] == "." and _abbreviates(text, max(start, match.end() - 9), match.end() - 1):
+        if match[0] == "." and (
+            _abbreviates(text, max(start, match.end() - 9), match.end() - 1)
+            or _SPACED_ABBREVIATION.match(text, max(start, match.end() - 2))
+        ):
             continue
         if text[start : match.end()].strip():
             spans.append((start, match.end()))
@@ -118,7 +99,12 @@ def with_roles(text: str, language: str) -> list[Sentence]:
         if role == "check" and _mistake_pattern(words).search(sentence):
             role = section = line = "main"
         closely = role == "main" and index >= len(spans) - _LATEST and not concludes(sentence, language)
-        if closely and (_in_parentheses(sentence) or _counterfactual_pattern(words).search(sentence)):
+        if closely and (
+            _in_parentheses(sentence)
+            or _counterfactual_pattern(words).search(sentence)
+            or only_compares(text, start, end, language)
+            or _supposed(text, start, end, language)
+        ):
             role = "note"
         if index >= len(spans) - _LATEST and _error_pattern(words).search(sentence):
             role = "mistake"
@@ -165,7 +151,26 @@ def _mistake_pattern(words: Phrases) -> re.Pattern[str]:
 
 @functools.cache
 def _error_pattern(words: Phrases) -> re.Pattern[str]:
-    return re.compile(rf"^[\s*_(（#>•–-]*(?:{either_word(words.mistakes, ends=False)})", re.IGNORECASE)
+    warning = rf"(?:(?:{either_word(words.warnings)})[*_]*\s?[:：,!！、。][\s*_]*)?"
+    return re.compile(rf"^[\s*_(（#>•⚠️–-]*{warning}(?:{either_word(words.mistakes, ends=False)})", re.IGNORECASE)
+
+
+def _supposed(text: str, start: int, end: int, language: str) -> bool:
+    """Whether a sentence only supposes ("Alone, he would need 7") in a paragraph after one with a bold answer."""
+    paragraph = text.rfind("\n\n", 0, start + 2)
+    if paragraph <= 0 or not _BOLD_NUMBER.search(text, max(0, paragraph - 300), paragraph):
+        return False
+    number = _DIGIT.search(text, start, end)
+    if number is None or "=" in text[start:end] or _BOLD_NUMBER.search(text, start, end):
+        return False
+    if _inner_conclusion(language).search(text, start, number.end()):
+        return False  # "four boxes would therefore weigh 20 kg"
+    return _conditional_pattern(phrases(language)).search(text, start, end) is not None
+
+
+@functools.cache
+def _conditional_pattern(words: Phrases) -> re.Pattern[str]:
+    return re.compile(either_word(words.conditionals), re.IGNORECASE)
 
 
 @functools.cache

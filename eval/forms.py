@@ -51,7 +51,8 @@ def _ruled_out(statement: str, match: re.Match[str], words: Phrases) -> bool:
     """Whether a clause after the letter says that it is wrong ("B is too small", "A and C are wrong")."""
     if _in_neither(statement, match.start(), words):
         return True
-    others = r"(?:[)\]*.,\s]*(?:(?:and|or|et|ou|y|o|und|oder|e)\s)?[(\[*]*[A-J][)\]*]*(?!\w)){0,4}[と]?"
+    links = "|".join(word for word in words.both_links if not japanese(word))
+    others = rf"(?:[)\]*.,\s]*(?:(?:and|or|et|ou|y|o|und|oder|e|{links})\s)?[(\[*]*[A-J][)\]*]*(?!\w)){{0,4}}[と]?"
     return (
         re.match(rf"{others}[)\]*]*\s?(?:{'|'.join(words.wrong_after)})", statement[match.end() :], re.IGNORECASE)
         is not None
@@ -87,10 +88,20 @@ def _article(statement: str, match: re.Match[str], words: Phrases) -> bool:
         "}",
     }
     word_follows = re.match(r"\s+[a-zà-ɏ0-9]", statement[match.end() :]) is not None
-    joined = "|".join(word for word in words.alternatives + words.additions if not japanese(word))
+    joints = words.alternatives + words.additions + words.both_links
+    joined = "|".join(word for word in joints if not japanese(word))
     if re.match(rf"\s+(?:{joined})\s+[(\[*]*[A-J](?!\w)", statement[match.end() :]):
         return False
     return match[1] is not None and match[1] in "AEIO" and word_follows and not bracketed
+
+
+def read_ratio(statement: str) -> str | None:
+    """A ratio as "3:2"; ``SEVERAL`` where the statement gives two and no equation."""
+    found = re.findall(r"(?<![\d.,])\d+(?:\s?(?::|to|à|a|zu|対)\s?\d+)+", statement)
+    if not found:
+        return None
+    written = [re.sub(r"\s|to|à|a|zu|対", lambda m: "" if m[0].isspace() else ":", text) for text in found]
+    return SEVERAL if len(set(written)) > 1 and "=" not in statement else written[-1]
 
 
 @functools.cache
@@ -189,7 +200,7 @@ def _find_word(text: str, word: str) -> int | None:
 
 
 def _joined(gap: str, words: Phrases) -> bool:
-    entries = "|".join(words.alternatives + words.additions)
+    entries = "|".join(words.alternatives + words.additions + words.both_links)
     return (
         re.fullmatch(
             rf"[\s)\]*.]*(?:/|,|&|{entries})?[\s(\[*]*(?:\w+\s)?[(\[*]*",

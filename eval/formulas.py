@@ -98,3 +98,11 @@ def _in_latex(text: str, language: str) -> str:
     if get_language(language).decimal_separator == ",":
         text = re.sub(r"(?<=\d),(?=\d)", ".", text)
     return text
+
+
+def of_another(statement: str, number: str | None, variable: str) -> bool:
+    """Whether a statement gives its number as the value of another letter than ``variable`` ("y = 2" for x)."""
+    if not number:
+        return False
+    said = re.findall(rf"(?<![\w\\])([a-zA-Z])\s?=\s?[$*]*{re.escape(number)}", statement)
+    return bool(said) and variable.lower() not in {letter.lower() for letter in said}

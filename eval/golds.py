@@ -11,6 +11,8 @@ from typing import Literal
 from eval import clocks, forms, tuples
 from eval.quantities import Quantity, clean, find_quantities
 
+_VARIABLE = re.compile(r"[a-zA-Z]\s?=")
+
 Kind = Literal["number", "choice", "time", "ratio", "tuple", "interval", "truth", "words", "symbolic"]
 
 
@@ -25,6 +27,7 @@ class Gold:
         time: hour, minute and half of the day.
         parts: the numbers of a tuple, in an order that counts where ``ordered``.
         interval: its ends, and whether each is left out.
+        variable: the letter that a number is the value of ("x = 5").
     """
 
     kind: Kind
@@ -36,6 +39,7 @@ class Gold:
     parts: tuple[Fraction, ...] = ()
     ordered: bool = False
     interval: tuples.Interval | None = None
+    variable: str | None = None
 
 
 @functools.lru_cache(maxsize=8192)
@@ -63,6 +67,7 @@ def read_gold(raw: str) -> Gold:
             quantity.values,
             quantity.percent,
             len(decimals[1]) if decimals else 0,
+            variable=text[0] if _VARIABLE.match(text) else None,
         )
     if tuples.is_interval(text):
         return Gold("interval", text, interval=tuples.read_interval(text))
@@ -85,3 +90,22 @@ def _plain_around(text: str, quantity: Quantity) -> bool:
         re.fullmatch(r"[\s$€£¥%°.\-]*", before) is not None
         or re.fullmatch(r"[^\W\d_\s]{2,}\s*", before.strip()) is not None
     )
+
+
+def equals_gold(read: tuple[Fraction, ...], target: Gold, *, percent: bool) -> bool:
+    """Whether one of the values that were read is the number of a gold; "5 %" (``percent``) is 0.05 as well."""
+    values, golds = set(read), set(target.values)
+    if percent and not target.percent and any(gold.denominator > 1 for gold in golds):
+        values |= {value / 100 for value in read}
+    if target.percent and not percent:
+        golds |= {gold / 100 for gold in target.values}
+    if values & golds:
+        return True
+    return any(_rounds_to(value, gold, target.decimals) for value in values for gold in target.values)
+
+
+def _rounds_to(value: Fraction, gold: Fraction, decimals: int) -> bool:
+    """Whether a value with more decimals than the gold is the gold once it is rounded (3.3333 for 3.33)."""
+    if decimals < 2 or (value * 10**decimals).denominator == 1:
+        return False
+    return abs(value - gold) <= Fraction(1, 2 * 10**decimals)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 
+from data_prep.languages import get_language
 from eval.central import circumstance
 from eval.phrases import Phrases, japanese, phrases
 from eval.quantities import Quantity
@@ -72,9 +73,10 @@ def only_a_name(statement: str, quantities: list[Quantity], language: str) -> bo
     if len(quantities) != 1:
         return False
     before = statement[: quantities[0].start].strip(" *_#>-")
-    subject = 0 < len(before.split()) <= 2 and len(before) <= 20 and ":" not in before
+    subject = len(before.split()) <= 2 and len(before) <= 20 and ":" not in before
     after = statement[quantities[0].end :].strip(" *_.!。")
-    return subject and len(after) > 12 and _names(statement, quantities[0], phrases(language))
+    longest_copula = 12 if get_language(language).spaced else 8
+    return subject and len(after) > longest_copula and _names(statement, quantities[0], phrases(language))
 
 
 def without_names(statement: str, quantities: list[Quantity], language: str) -> list[Quantity]:

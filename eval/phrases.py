@@ -64,6 +64,13 @@ class Phrases:
         restatements: openings of clauses that tell the task again ("we need to find").
         questions: words that make a clause a question about the quantity asked for.
         comparisons: words that make the number before them a difference ("4 more than").
+        comparison_words: the words without which none of these stands ("more", "than").
+        pointers: openings of a sentence about what was said before it ("that is").
+        warnings: words before a remark about a mistake ("careful").
+        conditionals: verbs that only suppose ("would").
+        amounting: openings of a clause that says what the one before comes to ("which makes").
+        below_zero: words that make the degrees before them negative; below_zero_before: the same before them.
+        both_links: words between two choices that both hold ("as well as").
         hedges: words that make two numbers two guesses ("could be 18 … could be 20").
         offers: openings of a question that offers help.
         dangling: words that no sentence ends with; one that does was broken off.
@@ -126,6 +133,14 @@ class Phrases:
     restatements: tuple[str, ...] = ()
     questions: tuple[str, ...] = ()
     comparisons: tuple[str, ...] = ()
+    comparison_words: tuple[str, ...] = ()
+    pointers: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    conditionals: tuple[str, ...] = ()
+    amounting: tuple[str, ...] = ()
+    below_zero: tuple[str, ...] = ()
+    below_zero_before: tuple[str, ...] = ()
+    both_links: tuple[str, ...] = ()
     hedges: tuple[str, ...] = ()
     offers: tuple[str, ...] = ()
     dangling: tuple[str, ...] = ()

@@ -23,6 +23,7 @@ from eval.discourse import with_roles
 from eval.names import only_a_name, without_names
 from eval.phrases import DIRECT, Phrases, either_word, phrases
 from eval.quantities import Quantity, find_quantities
+from eval.remarks import without_comparison
 from eval.spelled import concluded_in_digits, spelled_out, words_in_digits
 from eval.units import compound, convertible
 
@@ -35,6 +36,8 @@ _BROKEN_OFF = re.compile(r"(?:\s*[=≈÷×·]|\s+[-+*/])\s*[?_.…]*\s*$")  # "9
 _ARTICLE = re.compile(
     r"(?<!\w)(?:the|an?|de[rnm]|die|das|el|la|l[eo]s?|les|las|il|i|gli|un[ae]?|the last)\s[$€£¥*]*$", re.IGNORECASE
 )
+_CLOCK = re.compile(r"\d{1,2}(?::|\s?[hH時])\s?\d{2}")
+_CLAUSE = re.compile(r"[,、;:]")
 _ENDS = re.compile(
     r"\s?(?:%|[$€£¥])?(?:\s?[A-Za-zÀ-ɏ]+){0,2}\s*(?:[—–:;!.,(*-]|$)|[^\d、。はがをの]{0,4}(?:です|だ|でした|になり|[。、]|$)"
 )
@@ -78,7 +81,7 @@ def read_number(statement: str, language: str, *, sentence: bool = False, words_
         statement, sentence = _corrected(corrected, language)
     elif sentence and (opening := opens_with_correction(statement, words)) is not None:
         statement, sentence = _corrected(statement[opening.end() :], language)
-    statement = _without_reason(statement, words)
+    statement = without_comparison(_without_reason(statement, words), language)
     quantities = _counted(statement, language)
     if words_count and quantities and all(circumstance(statement, q, words) for q in quantities):
         in_digits = words_in_digits(statement, language)
@@ -96,7 +99,9 @@ def read_number(statement: str, language: str, *, sentence: bool = False, words_
         return Reading("several", text=offered)
     segment, after_equal = last_side(statement, kept)
     outside = [q for q in segment if not in_parenthesis(statement, q)] or segment
-    if not all(q.values for q in outside[:1]):
+    if sentence and not outside[0].values:
+        outside = _after_clocks(statement, outside) or outside
+    if not outside[0].values:
         return Reading("several", text=statement[outside[0].start : outside[0].end])
     chosen = choose(statement, outside, language, sentence=sentence, after_equal=after_equal)
     position = outside.index(chosen)
@@ -141,13 +146,27 @@ def _reason_pattern(words: Phrases) -> re.Pattern[str]:
     return re.compile(either_word(words.reasons), re.IGNORECASE)
 
 
+@functools.cache
+def _turned_pattern(words: Phrases) -> re.Pattern[str]:
+    return re.compile(rf"(?:{either_word(words.but)})\s*$", re.IGNORECASE)
+
+
 def _without_reason(statement: str, words: Phrases) -> str:
     """The statement without the reason or part that it ends with ("18, because …", "24 pupils, of whom 10 …")."""
     for match in _reason_pattern(words).finditer(statement):
         clause = statement[match.end() :]
+        if _turned_pattern(words).search(statement[max(0, match.start() - 20) : match.start()]):
+            continue  # "it looks like 46, but including both ends 48"
         if _DIGIT.search(statement[: match.start()]) and ("=" not in clause or "=" in statement[: match.start()]):
             return statement[: match.start()]
     return statement
+
+
+def _after_clocks(statement: str, quantities: list[Quantity]) -> list[Quantity]:
+    """The numbers of the clauses after clock times or a ratio ("from 9:15 to 10:00, so it lasts 45 minutes")."""
+    clocks = [q for q in quantities if not q.values or _CLOCK.match(statement, q.start)]
+    later = [q for q in quantities if q.start > clocks[-1].start]
+    return later if later and _CLAUSE.search(statement, clocks[-1].end, later[0].start) else []
 
 
 def _counted(statement: str, language: str) -> list[Quantity]:

@@ -16,6 +16,7 @@ from data_prep.numbers import Number, find_numbers
 from eval.phrases import Phrases, either_word, japanese, phrases
 from eval.portions import half_in_digits, portions_in_digits, with_glued_portions
 from eval.quantities import Quantity, find_quantities
+from eval.signs import below_zero
 
 _WITHIN = 400  # characters of a statement in which number words are looked for
 _LONGEST = 2_000  # characters of a statement in which mixed numbers are looked for
@@ -151,6 +152,7 @@ def spelled_out(text: str, language: str) -> str:
     words = phrases(language)
     if language == "fr" and "ante" in text:
         text = _SWISS.sub(_french, text)
+    text = below_zero(text, words)
     if not _any_pattern(words).search(text, 0, _LONGEST):
         return text
     text = with_glued_portions(_glued(text, language, words), language)

@@ -48,6 +48,8 @@ _PAIRS: tuple[tuple[str, str, int], ...] = (
 )
 _RATIOS = frozenset(ratio for _, _, ratio in _PAIRS)
 _AND = r"\s*(?:,|and|et|y|e|und|con|mit|avec|と)?\s*"
+_AND_PART = re.compile(r"\s[^\W\d]{2,20}\s(?:and|et|y|e|und)\s", re.IGNORECASE)
+_OF = re.compile(r"\s(?:of|de|di|von)\s(?!(?:the|la|el|il|les?|una?|an?)\s)|\s?(?:[.,;:!)]|$)", re.IGNORECASE)
 _PRICE_GAP = re.compile(r"\s?(?:euros?|€|dollars?|francs?|franken|pfund|lire)\s", re.IGNORECASE)
 _GAPS = [
     (
@@ -78,6 +80,9 @@ def compound(statement: str, quantities: list[Quantity]) -> tuple[list[Quantity]
     smaller: dict[int, tuple[Fraction, ...]] = {}
     for quantity in quantities:
         previous = joined[-1] if joined else None
+        if previous is not None and _mixed(statement, previous, quantity):
+            joined[-1] = replace(previous, end=quantity.end, values=(previous.values[0] + quantity.values[0],))
+            continue
         ratio = _ratio(statement, previous, quantity) if previous is not None else None
         if previous is None or ratio is None or not previous.values or not quantity.values:
             joined.append(quantity)
@@ -86,6 +91,16 @@ def compound(statement: str, quantities: list[Quantity]) -> tuple[list[Quantity]
         joined[-1] = replace(previous, end=quantity.end, values=(total,))
         smaller[previous.start] = (total * ratio,)
     return joined, smaller
+
+
+def _mixed(statement: str, whole: Quantity, part: Quantity) -> bool:
+    """Whether a fraction adds to the number before it ("1 cup and 3/4 of milk")."""
+    if "/" not in statement[part.start : part.end] or not whole.values or not part.values:
+        return False
+    if whole.values[0].denominator > 1 or whole.values[0] < 1 or not 0 < part.values[0] < 1:
+        return False
+    gap = statement[whole.end : part.start]
+    return _AND_PART.fullmatch(gap) is not None and _OF.match(statement, part.end) is not None
 
 
 @functools.lru_cache(maxsize=8192)
