@@ -70,7 +70,7 @@ _TAG = re.compile(
 )
 # What a worked solution notes for a calculator: <<48/2=24>>.
 _CALCULATION = re.compile(r"<<[^<>\s][^<>\r\n]{0,200}=[^<>\r\n]{0,100}>>")
-_VERBATIM_ELEMENT = re.compile(r"<(script|style|pre|textarea)\b", re.IGNORECASE)
+_VERBATIM_ELEMENT = re.compile(r"<(script|style|pre|textarea|code|samp|var|tt|svg|math)(?![\w:.-])", re.IGNORECASE)
 _ENVIRONMENT = re.compile(r"\{([A-Za-z]{1,30}\*?)\}")
 _PROSE = re.compile(r"(?:\b[A-Za-z]{2,}\b[ ,]{1,2}){5}")
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
