@@ -9,7 +9,7 @@ import re
 from eval.central import COUNTER, EQUAL, circumstance, in_parenthesis
 from eval.phrases import Phrases, either_word, japanese
 from eval.quantities import Quantity
-from eval.units import convertible, same
+from eval.units import convertible, priced, same
 
 _FILLER = r"(?:[$€£¥≈~=\s*_(\"'-]|(?<!\w)[a-zA-Z](?!\w))*"
 _GOES_ON = re.compile(r"\s?[-+*/×·÷=](?!\w*$)")  # what follows "or" is an equation of its own: "or 20 = A"
@@ -23,6 +23,7 @@ _MAKE = re.compile(
     re.IGNORECASE,
 )
 _ALSO = re.compile(r"\s?(?:also|aussi|également|también|auch|anche|pure)(?!\w)", re.IGNORECASE)  # "but also 20"
+_AT_A_PRICE = re.compile(r"\s(?:[^\W\d]+\s){1,2}(?:à|a|zu|at)\s", re.IGNORECASE)  # "5 bandes dessinées à 8 €"
 _COMMA = re.compile(r"[,;、&\n]")
 
 
@@ -86,6 +87,8 @@ def alternatives(statement: str, kept: list[Quantity], words: Phrases) -> str | 
         if in_parenthesis(statement, other):
             continue
         if spans and re.match(r"\s[^\W\d]{3,}", gap) and _result_again(statement, one, kept):
+            continue
+        if spans and _AT_A_PRICE.fullmatch(gap) and priced(statement, other) and not priced(statement, one):
             continue
         if spans and not _worked_out(statement, other, kept) and not _goes_on(statement, other, kept):
             return written

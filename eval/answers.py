@@ -203,7 +203,7 @@ def _judge(candidate: Candidate, target: Gold, language: str) -> _Verdict:
         case "time":
             return _judge_time(statement, target, language)
         case "ratio":
-            ratio = forms.read_ratio(statement)
+            ratio = forms.read_ratio(statement, language)
             return _judged(ratio, ratio == target.raw)
         case "tuple":
             return _judge_tuple(statement, target, language)

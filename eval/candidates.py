@@ -25,6 +25,7 @@ from eval.discourse import (
     sentences,
 )
 from eval.phrases import DIRECT, Phrases, either_word, phrases
+from eval.spelled import words_in_digits
 
 WINDOW = 20_000  # characters from the end in which an announcement or a last sentence is looked for
 LONGEST = 2_000  # characters of a statement that are read
@@ -35,6 +36,8 @@ _NUMBER = re.compile(r"[$€£¥]?-?\d")
 _RESULT = re.compile(r"=\s?[*_$€£¥]*-?\d")
 _DIGIT = re.compile(r"\d")
 _MOST_SENTENCES = 12
+_SHORTEST_SENTENCE = 5  # words; "option a" was not broken off after its "a"
+_LONGEST_IN_WORDS = 60  # characters of a first sentence that may be a number in words
 _LABEL = re.compile(
     r"^\s*[*_#]*(?:\s?[^\W\d]+\s?\d{1,2}\s?:|\d{1,2}[.)])[*_]*\s*(?=[^\s\d])|^\s*[*_#]*\s?[^\W\d]+\s\d{1,2}:(?=\d{3})"
 )
@@ -184,10 +187,14 @@ def last_sentences(window: str, language: str, parts: list[Sentence], *, asides:
     if refuses(window, language):
         yield Candidate("", "", "refusal")
         return
+    unfinished = bool(parts) and not asides and broken_off(window[parts[-1].start :], language)
+    if unfinished and len(text.split()) >= _SHORTEST_SENTENCE:
+        yield Candidate("", "", "unfinished")
+        return
     if len(parts) == 1 and len(text) <= 80 and _BARE.fullmatch(text) and not is_question(window):
         yield Candidate(_LABEL.sub("", text), "", "bare")
         return
-    if parts and not asides and broken_off(window[parts[-1].start :], language):
+    if unfinished:
         yield Candidate("", "", "unfinished")
         return
     first = None if asides else _stated_first(window, parts, language)
@@ -202,7 +209,7 @@ def last_sentences(window: str, language: str, parts: list[Sentence], *, asides:
                 yield Candidate("", "", "restatement")
                 return
             continue
-        if restates(sentence, language) and "=" not in sentence:
+        if "=" not in sentence and restates(words_in_digits(sentence[-LONGEST:], language), language):
             yield Candidate("", "", "restatement")
             return
         sentence = _LABEL.sub("", sentence)
@@ -226,7 +233,11 @@ def _opens_a_chain(window: str, start: int, end: int, parts: list[Sentence], lan
 def _stated_first(window: str, parts: list[Sentence], language: str) -> str | None:
     """The first sentence where it is only a number and the others conclude nothing ("18 dollars. She has …")."""
     texts = [window[part.start : part.end] for part in parts[: _MOST_SENTENCES + 1]]
-    if not 2 <= len(texts) <= _MOST_SENTENCES or not _ONLY_NUMBER.fullmatch(texts[0]):
+    if not 2 <= len(texts) <= _MOST_SENTENCES:
+        return None
+    if len(texts[0]) <= _LONGEST_IN_WORDS and not _DIGIT.search(texts[0]):
+        texts[0] = words_in_digits(texts[0], language)
+    if not _ONLY_NUMBER.fullmatch(texts[0]):
         return None
     others = [text for text in texts[1:] if _DIGIT.search(text)]
     if any("=" in text or _ONLY_NUMBER.fullmatch(text) or concludes(text, language) for text in others):

@@ -26,6 +26,15 @@ _FROM = re.compile(r"(?<!\w)(?:from|von|desde)\s+$", re.IGNORECASE)
 _IS_OF = re.compile(
     r"(?<!\w)(?:è|era|sarà|fu|es|será|fue|est|était|sera)\s(?:stat[oa]\s|quindi\s|así\s|donc\s)?d[ei]\s[*$€£¥]*$"
 )
+# Verbs that reach a number with a preposition: "ammonta a 70", "it falls to 4".
+_REACHES = re.compile(
+    r"(?<!\w)(?:amount\w*|add\w* up|com(?:es?|ing)|rises?|rose|falls?|fell|drops?(?:ped)?|goes (?:up|down)|grow\w*|"
+    r"shrinks?|equal\w*|s'élèv\w+|monte\w*|tomb\w+|descend\w*|pass\w+|revien\w+|arriv\w+|équiva\w+|ammont\w+|sal\w+|"
+    r"scend\w+|corrispond\w+|equival\w+|"
+    r"ascien\w+|sub\w+|baj\w+|pas\w+|lleg\w+|steig\w+|sink\w+|komm\w+|beläuft sich|belaufen sich|wächst|wachsen)"
+    r"\s(?:[^\W\d]+\s){0,2}(?:to|à|a|auf|up to)\s(?:about\s|circa\s|exactly\s)?[*$€£¥]*$",
+    re.IGNORECASE,
+)
 # Between a number and another that only describes what is counted: "codes with", "codes à".
 _ATTRIBUTE = re.compile(
     r"(?:\s[^\W\d]{3,}){1,3}\s(?:with|of|in|for|à|avec|de|en|mit|aus|für|con|di|a|da|per)\s[*$]*", re.IGNORECASE
@@ -145,6 +154,8 @@ def circumstance(statement: str, quantity: Quantity, words: Phrases) -> bool:
     money = statement[quantity.start] in "$€£¥"  # "brings in $18"
     if aside and _IS_OF.search(before, 0, aside.end()):
         aside = None  # "il guadagno è di 70 euro"
+    if aside and _REACHES.search(before):
+        aside = None
     if aside and not (money and _PLACE.match(aside[0])):
         return True
     if _comparison_pattern(words).match(statement, quantity.end) or before.endswith("より"):

@@ -12,7 +12,7 @@ from typing import Literal
 
 from data_prep.languages import LANGUAGES
 from eval.corrections import strong_corrections
-from eval.phrases import Phrases, either_word, japanese, phrases
+from eval.phrases import DIRECT, Phrases, either_word, japanese, phrases
 from eval.remarks import only_compares
 
 Role = Literal["main", "note", "check", "mistake"]
@@ -46,7 +46,8 @@ def sentences(text: str) -> list[tuple[int, int]]:
     """Spans of the sentences and lines of a text; blank ones are left out."""
     spans, start = [], 0
     for match in SENTENCE_END.finditer(text):
-        if match.end() - start < 9 and _LIST_MARKER.fullmatch(text, start, match.end() + 1):
+        numbers = match.end() - start < 9 and _LIST_MARKER.fullmatch(text, start, match.end() + 1)
+        if numbers and not _opens_with_answer(text, start, match.end()):
             continue  # "3. " numbers an item and ends nothing
         if match[0] == "." and (
             _abbreviates(text, max(start, match.end() - 9), match.end() - 1)
@@ -59,6 +60,14 @@ def sentences(text: str) -> list[tuple[int, int]]:
     if text[start:].strip():
         spans.append((start, len(text)))
     return spans
+
+
+def _opens_with_answer(text: str, start: int, end: int) -> bool:
+    """Whether "85. Her first …" at the start of a text is an answer: no list begins at 85, or has but one item."""
+    number = int("".join(filter(str.isdecimal, text[start:end])))
+    if text[:start].strip() or number < 2 or not re.match(r"\s[*_\"'«“]*[A-ZÀ-ÖØ-Þ]", text[end : end + 4]):
+        return False
+    return re.search(rf"\n\s*[*_]{{0,2}}{number + 1}[.)]", text) is None
 
 
 def _abbreviates(text: str, start: int, end: int) -> bool:
@@ -85,6 +94,8 @@ def with_roles(text: str, language: str) -> list[Sentence]:
             line = "main"
         previous_end = end
         opened = _side_opening(sentence, words, language)
+        if opened is not None and opened[0] == "note" and not _DIGIT.search(text, 0, start):
+            opened = None  # "Explanation:" above everything else heads the answer itself
         if opened is not None:
             kind, alone = opened
             if alone:
@@ -104,6 +115,7 @@ def with_roles(text: str, language: str) -> list[Sentence]:
             or _counterfactual_pattern(words).search(sentence)
             or only_compares(text, start, end, language)
             or _supposed(text, start, end, language)
+            or _explains(text, start, end, found, words)
         ):
             role = "note"
         if index >= len(spans) - _LATEST and _error_pattern(words).search(sentence):
@@ -166,6 +178,18 @@ def _supposed(text: str, start: int, end: int, language: str) -> bool:
     if _inner_conclusion(language).search(text, start, number.end()):
         return False  # "four boxes would therefore weigh 20 kg"
     return _conditional_pattern(phrases(language)).search(text, start, end) is not None
+
+
+def _explains(text: str, start: int, end: int, before: list[Sentence], words: Phrases) -> bool:
+    """Whether a sentence without an equation only says why what was stated before it holds ("Denn jede kostet 4")."""
+    if "=" in text[start:end] or not _explanation_pattern(words).match(text, start, end):
+        return False
+    return any(part.role == "main" and _DIGIT.search(text, part.start, part.end) for part in before)
+
+
+@functools.cache
+def _explanation_pattern(words: Phrases) -> re.Pattern[str]:
+    return re.compile(rf"{_DRESS}(?:{either_word(words.explanations)})", re.IGNORECASE)
 
 
 @functools.cache
@@ -243,8 +267,27 @@ def _dangling_pattern(words: Phrases) -> re.Pattern[str]:
 
 
 def restates(sentence: str, language: str) -> bool:
-    """Whether a sentence says what is to be found instead of saying it ("We need to find 12 + 6")."""
-    return _restatement_pattern(phrases(language)).search(sentence) is not None
+    """Whether a sentence says what is to be found instead of saying it ("We need to find 12 + 6").
+
+    "The age that we are asked for is 14" and "Gesucht ist somit -4" say it.
+    """
+    words = phrases(language)
+    match = _restatement_pattern(words).search(sentence)
+    if match is None:
+        return False
+    found = _found_pattern(language).search(sentence, match.end())
+    return found is None or re.search(either_word(words.conditions), sentence[: found.start()], re.I) is not None
+
+
+@functools.cache
+def _found_pattern(language: str) -> re.Pattern[str]:
+    """What was asked for and, at the end of the sentence, its number."""
+    concluding = either_word(conclusion_words(language))
+    number = r"[*_]*(?:(?:minus|moins|menos|meno)\s)?[$€£¥]?-?\d[\d.,' ]*(?:\s?[^\W\d]+){0,2}[\s*_.!。]*$"
+    return re.compile(
+        rf"(?:{concluding}|\s(?:is|are|est|sont|es|son|ist|sind|beträgt|lautet|è|sono)|は|が)\s?{DIRECT.pattern}{number}",
+        re.IGNORECASE,
+    )
 
 
 def refuses(text: str, language: str) -> bool:

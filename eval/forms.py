@@ -12,6 +12,7 @@ import string
 from typing import Final
 
 from eval.phrases import PHRASES, Phrases, either_word, japanese, phrases
+from eval.portions import small_number, small_words
 
 SEVERAL: Final = "several"
 _LETTER = re.compile(
@@ -95,13 +96,26 @@ def _article(statement: str, match: re.Match[str], words: Phrases) -> bool:
     return match[1] is not None and match[1] in "AEIO" and word_follows and not bracketed
 
 
-def read_ratio(statement: str) -> str | None:
+def read_ratio(statement: str, language: str) -> str | None:
     """A ratio as "3:2"; ``SEVERAL`` where the statement gives two and no equation."""
+    statement = _ratio_words(language).sub(
+        lambda match: f"{small_number(match['one'], language)}:{small_number(match['other'], language)}", statement
+    )
     found = re.findall(r"(?<![\d.,])\d+(?:\s?(?::|to|à|a|zu|対)\s?\d+)+", statement)
     if not found:
         return None
     written = [re.sub(r"\s|to|à|a|zu|対", lambda m: "" if m[0].isspace() else ":", text) for text in found]
     return SEVERAL if len(set(written)) > 1 and "=" not in statement else written[-1]
+
+
+@functools.cache
+def _ratio_words(language: str) -> re.Pattern[str]:
+    """Two numbers, at least the first in words, with what parts a ratio ("five to three", "fünf zu drei")."""
+    words = small_words(language)
+    return re.compile(
+        rf"(?<!\w)(?P<one>{words})\s(?:to|à|contre|a|zu|su|contro|contra)\s(?P<other>{words}|\d{{1,3}})(?!\w)",
+        re.IGNORECASE,
+    )
 
 
 @functools.cache
@@ -182,7 +196,10 @@ def says(statement: str, gold: str, language: str, *, sentence: bool) -> bool | 
         return SEVERAL
     if sentence:
         return True
-    return len(before.split()) <= 3 and re.match(r"$|[^\w]|です|だ", after) is not None
+    return (
+        len(before.split()) <= 3
+        and re.match(r"$|[^\w]|です|だ|で(?:しょう|した|ある)|[とに]な[りる]", after) is not None
+    )
 
 
 def _find_word(text: str, word: str) -> int | None:

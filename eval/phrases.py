@@ -70,6 +70,7 @@ class Phrases:
         conditionals: verbs that only suppose ("would").
         amounting: openings of a clause that says what the one before comes to ("which makes").
         below_zero: words that make the degrees before them negative; below_zero_before: the same before them.
+        explanations: openings of sentences that only say why what was said before holds ("this is because").
         both_links: words between two choices that both hold ("as well as").
         hedges: words that make two numbers two guesses ("could be 18 … could be 20").
         offers: openings of a question that offers help.
@@ -140,6 +141,7 @@ class Phrases:
     amounting: tuple[str, ...] = ()
     below_zero: tuple[str, ...] = ()
     below_zero_before: tuple[str, ...] = ()
+    explanations: tuple[str, ...] = ()
     both_links: tuple[str, ...] = ()
     hedges: tuple[str, ...] = ()
     offers: tuple[str, ...] = ()

@@ -21,6 +21,11 @@ _GLUED = re.compile(
 )
 
 
+# What "one … in four" may count.
+_CASES = r"chances?|cas|cases?|fois|volt[ae]|mal|casos?|casi|vez|veces|times?|probabilità|possibilità|fällen?|fall"
+_OUT_OF = r"in(?: every)?|out of|of every|su|sur|von|de cada|von je|entre"
+
+
 def portions_in_digits(text: str, language: str) -> str:
     """A statement without digits with its fractions of a whole in digits; "a quarter" alone is a coin."""
     if not get_language(language).spaced:
@@ -105,10 +110,9 @@ def _half_pattern(language: str) -> re.Pattern[str] | None:
 
 @functools.cache
 def _out_of_pattern(language: str) -> re.Pattern[str]:
-    small = {word for code in {language, "en"} for word, value in lexicon(code).small.items() if 1 <= value <= 20}
-    number = rf"\d{{1,4}}|(?:{'|'.join(sorted(map(re.escape, small), key=len, reverse=True)) or '(?!)'})(?!\w)"
+    number = rf"\d{{1,4}}|(?:{small_words(language)})(?!\w)"
     return re.compile(
-        rf"(?<![\w.,/])(?P<part>{number})(?:\s(?:in(?: every)?|out of|of every|su|sur|von|de cada|von je)\s"
+        rf"(?<![\w.,/])(?P<part>{number})(?:\s(?:(?:{_CASES})\s)?(?:{_OUT_OF})\s"
         rf"(?P<whole>{number})|回に(?P<once>\d{{1,4}})回)(?![\d/%])(?!\s?%)",
         re.IGNORECASE,
     )
@@ -118,7 +122,7 @@ def out_of_in_digits(text: str, language: str) -> str:
     """A statement that is to say a fraction with "1 in 4", "una su quattro" and 4回に1回 as 1/4."""
 
     def fraction(match: re.Match[str]) -> str:
-        part, whole = (_count(match[name] or "", language) for name in ("part", "whole"))
+        part, whole = (small_number(match[name] or "", language) for name in ("part", "whole"))
         if match["once"]:
             part, whole = int(match["once"]), part
         return f" {part}/{whole} " if part and whole and part <= whole else match[0]
@@ -126,7 +130,15 @@ def out_of_in_digits(text: str, language: str) -> str:
     return _out_of_pattern(language).sub(fraction, text[:2_000]) + text[2_000:]
 
 
-def _count(written: str, language: str) -> int:
+@functools.cache
+def small_words(language: str) -> str:
+    """Alternatives of a pattern for the numbers one to twenty in words, English ones included."""
+    small = {word for code in {language, "en"} for word, value in lexicon(code).small.items() if 1 <= value <= 20}
+    return "|".join(sorted(map(re.escape, small), key=len, reverse=True)) or "(?!)"
+
+
+def small_number(written: str, language: str) -> int:
+    """The value of digits or of a small number in words; 0 for anything else."""
     if written.isdecimal():
         return int(written)
     return next((v for code in (language, "en") if (v := lexicon(code).small.get(written.lower()))), 0)

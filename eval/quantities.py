@@ -80,7 +80,7 @@ _NUMBER = r"""
 _TOKEN = re.compile(
     rf"""(?P<clock>(?<![A-Za-z0-9_.,])\d{{1,2}}(?::|\s?(?:[hH]|時)\s?)\d{{2}}(?:分|(?!\d))(?!:\d))
     | (?P<ratio>(?<![A-Za-z0-9_.,])\d+(?:(?::\d+)+|(?:\s:\s\d+)+))
-    | (?<![A-Za-zÀ-ɏ_0-9])(?<!\^)
+    | (?:(?<![A-Za-zÀ-ɏ_0-9])|(?<=\d[mgL])|(?<=\dk[mg]))(?<!\^)
       (?P<sign>(?:(?<![\w)\]%°$])|(?<=[\s(:=]\$)|(?<=\A\$))[-–+](?=[$€£¥]?\s?[\d.])|(?<![\w)\]%°$])(?<![\w)\]%°$]\s)[-+]\s(?=[$€£¥]?[\d.]))?
       (?P<currency>[$€£¥]\s?)?
       (?: (?P<whole>\d{{1,6}})\s{{1,2}}(?P<top>\d{{1,6}})/(?P<bottom>\d{{1,6}})(?![\d/])
@@ -105,6 +105,7 @@ _MINUS_WORD = re.compile(
     r"es|son|era|eran|hay|hace|hacía|marca|marcaba|a|è|era|di|sono|erano|fa|faceva|segna|segnava)\s+)(?:moins|menos|meno))\s|マイナス)$",
     re.IGNORECASE,
 )
+_TENTHS = re.compile(r"割(?![るりっれろら])(?:(?P<hundredths>\d)分)?")  # 3割5分 is 35 %
 _MINUS_ENDS = frozenset({"s ", "S ", "o ", "O ", "e ", "E ", "ナス"})
 _SHORT_SCALE = {
     "k": 3,
@@ -187,6 +188,9 @@ def _quantity(match: re.Match[str], text: str, language: str) -> Quantity:
     values, end = _scaled(values, text, end, language)
     if (match["sign"] and match["sign"].strip() in "-–") or minus_before(text, start):
         values = tuple(-value for value in values)
+    if (tenths := _TENTHS.match(text, end)) is not None:
+        values = tuple(value * 10 + int(tenths["hundredths"] or 0) for value in values)
+        return Quantity(start, tenths.end(), values, percent=True)
     percent = _PERCENT.match(text, end)
     return Quantity(start, percent.end() if percent else end, values, percent is not None)
 

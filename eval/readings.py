@@ -81,7 +81,7 @@ def read_number(statement: str, language: str, *, sentence: bool = False, words_
         statement, sentence = _corrected(corrected, language)
     elif sentence and (opening := opens_with_correction(statement, words)) is not None:
         statement, sentence = _corrected(statement[opening.end() :], language)
-    statement = without_comparison(_without_reason(statement, words), language)
+    statement = without_comparison(_without_reason(statement, words, language), language)
     quantities = _counted(statement, language)
     if words_count and quantities and all(circumstance(statement, q, words) for q in quantities):
         in_digits = words_in_digits(statement, language)
@@ -151,14 +151,17 @@ def _turned_pattern(words: Phrases) -> re.Pattern[str]:
     return re.compile(rf"(?:{either_word(words.but)})\s*$", re.IGNORECASE)
 
 
-def _without_reason(statement: str, words: Phrases) -> str:
+def _without_reason(statement: str, words: Phrases, language: str) -> str:
     """The statement without the reason or part that it ends with ("18, because …", "24 pupils, of whom 10 …")."""
     for match in _reason_pattern(words).finditer(statement):
         clause = statement[match.end() :]
         if _turned_pattern(words).search(statement[max(0, match.start() - 20) : match.start()]):
             continue  # "it looks like 46, but including both ends 48"
-        if _DIGIT.search(statement[: match.start()]) and ("=" not in clause or "=" in statement[: match.start()]):
-            return statement[: match.start()]
+        head = statement[: match.start()]
+        if not _DIGIT.search(head):
+            head = words_in_digits(head, language)
+        if _DIGIT.search(head) and ("=" not in clause or "=" in head):
+            return head
     return statement
 
 

@@ -14,13 +14,14 @@ _DEGREES = r"(?:\s?(?:°\s?[CF]?|℃|degrees?|degrés?|grados?|grad[io]?)){0,2}(
 def below_zero(statement: str, words: Phrases) -> str:
     """A statement with the degrees that it says are below zero as negative numbers."""
     pattern = _below_pattern(words)
-    if not _any_below(words).search(statement, 0, _LONGEST):
+    if not below_pattern(words).search(statement, 0, _LONGEST):
         return statement
     return pattern.sub(lambda match: f" -{match['after'] or match['before']}{match['unit'] or ''}", statement)
 
 
 @functools.cache
-def _any_below(words: Phrases) -> re.Pattern[str]:
+def below_pattern(words: Phrases) -> re.Pattern[str]:
+    """Matches the words that make degrees negative."""
     return re.compile("|".join(words.below_zero + words.below_zero_before), re.IGNORECASE)
 
 

@@ -16,7 +16,7 @@ from data_prep.numbers import Number, find_numbers
 from eval.phrases import Phrases, either_word, japanese, phrases
 from eval.portions import half_in_digits, portions_in_digits, with_glued_portions
 from eval.quantities import Quantity, find_quantities
-from eval.signs import below_zero
+from eval.signs import below_pattern, below_zero
 
 _WITHIN = 400  # characters of a statement in which number words are looked for
 _LONGEST = 2_000  # characters of a statement in which mixed numbers are looked for
@@ -152,6 +152,8 @@ def spelled_out(text: str, language: str) -> str:
     words = phrases(language)
     if language == "fr" and "ante" in text:
         text = _SWISS.sub(_french, text)
+    if not _DIGIT.search(text) and below_pattern(words).search(text, 0, _LONGEST):
+        text = words_in_digits(text, language)
     text = below_zero(text, words)
     if not _any_pattern(words).search(text, 0, _LONGEST):
         return text
@@ -273,7 +275,7 @@ def _with_unit(value: Fraction, unit: str) -> str:
     if re.fullmatch(r"hours?|heures?|horas?|stunden?|or[ae]|時間", unit, re.IGNORECASE) and value.denominator > 1:
         whole, minutes = divmod(int(value * 60), 60)
         return f"{whole}{unit}{minutes}分" if japanese(unit) else f"{whole} {unit} {minutes} min"
-    return f"{_written(value)} {unit}"
+    return f"{_written(value)} {unit}".rstrip()  # a scale word may follow: "two and a half thousand"
 
 
 def _decimals(text: str, language: str, words: Phrases) -> str:

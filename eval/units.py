@@ -51,6 +51,10 @@ _AND = r"\s*(?:,|and|et|y|e|und|con|mit|avec|と)?\s*"
 _AND_PART = re.compile(r"\s[^\W\d]{2,20}\s(?:and|et|y|e|und)\s", re.IGNORECASE)
 _OF = re.compile(r"\s(?:of|de|di|von)\s(?!(?:the|la|el|il|les?|una?|an?)\s)|\s?(?:[.,;:!)]|$)", re.IGNORECASE)
 _PRICE_GAP = re.compile(r"\s?(?:euros?|€|dollars?|francs?|franken|pfund|lire)\s", re.IGNORECASE)
+# After the cents of a price: its end, or for what it is paid ("3 Euro 50 pro Stück").
+_PRICE_END = re.compile(
+    r"(?!\s?[^\W_])|\s(?:pour|par|für|pro|por|per|for|each|in|en|chacune?|le|la|de plus|im|mehr)(?!\w)", re.IGNORECASE
+)
 _GAPS = [
     (
         re.compile(rf"\s?(?:{large}){_AND}", re.IGNORECASE),
@@ -114,8 +118,11 @@ def _ratio(statement: str, larger: Quantity, smaller: Quantity) -> int | None:
     if len(gap) > 40:
         return None
     currency = statement[larger.start : larger.start + 1] in "$€£" and re.fullmatch(_AND, gap) is not None
-    cents = smaller.values[:1] and smaller.end - smaller.start == 2 and smaller.values[0].denominator == 1
-    if cents and _PRICE_GAP.fullmatch(gap) and not re.match(r"\s?[^\W_]", statement[smaller.end :]):
+    sign = re.match(r"[€£$]\s?", statement[smaller.start : smaller.end])  # read as the smaller number's own: "3 € 50"
+    digits = statement[smaller.start + (sign.end() if sign else 0) : smaller.end]
+    cents = smaller.values[:1] and len(digits) == 2 and digits.isdecimal()
+    named = _PRICE_GAP.fullmatch(gap + (sign[0] if sign else "")) is not None
+    if cents and named and _PRICE_END.match(statement, smaller.end):
         return 100  # "3 Euro 50"
     larger_units = _larger_units(gap)
     for index, (_, unit_pattern, ratio) in enumerate(_GAPS):
@@ -137,6 +144,16 @@ def convertible(statement: str, one: Quantity, other: Quantity) -> bool:
         ratio.numerator == n and large.match(statement, larger.end) and small.match(statement, smaller.end)
         for large, small, n in _UNITS
     )
+
+
+@functools.cache
+def _currency_pattern() -> re.Pattern[str]:
+    return re.compile(rf"\s?(?:{_CURRENCY}|{_CENT})(?![A-Za-zÀ-ɏ])", re.IGNORECASE)
+
+
+def priced(statement: str, quantity: Quantity) -> bool:
+    """Whether a currency stands at a quantity."""
+    return statement[quantity.start] in "$€£¥" or _currency_pattern().match(statement, quantity.end) is not None
 
 
 def same(one: Quantity, other: Quantity) -> bool:
