@@ -113,7 +113,7 @@ def lexicon(code: str) -> Lexicon:
 
 
 def _other_forms(spelled: dict[str, int], language: Language) -> dict[str, int]:
-    """Spelled numbers in which a word is inflected ("ciento una", "doscientas tres"), or "one hundred" lacks "one"."""
+    """Spelled numbers in which a word has another form ("ciento una", "centoventitré"), or "hundred" lacks "one"."""
     usual = {
         number: _normal(num2words(number, lang=language.code)) for number in set(language.cardinal_forms.values())
     }
@@ -125,7 +125,7 @@ def _other_forms(spelled: dict[str, int], language: Language) -> dict[str, int]:
         if value <= 20:
             continue
         for word, form, number in pairs:
-            if number == 1 and words.endswith(word):
+            if number <= 9 and words.endswith(word):
                 forms[words.removesuffix(word) + form] = value
             elif number >= 100 and words.startswith(word + " "):
                 forms[form + words.removeprefix(word)] = value

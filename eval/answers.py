@@ -24,7 +24,7 @@ from eval.golds import Gold, equals_gold, read_gold
 from eval.phrases import Phrases, either_word, phrases
 from eval.portions import out_of_in_digits
 from eval.quantities import clean, find_quantities
-from eval.readings import Reading, read_number
+from eval.readings import Reading, read_number, says_none
 from launch.thinking import CLOSE, OPEN, split_thinking
 
 _DIGIT = re.compile(r"\d")
@@ -190,6 +190,8 @@ def _judge(candidate: Candidate, target: Gold, language: str) -> _Verdict:
         case "number":
             if all(0 < value < 1 for value in target.values) and not target.percent:
                 statement = out_of_in_digits(statement, language)
+            if target.values == (0,) and says_none(statement, language):
+                return _Verdict(True, True, statement)
             reading = read_number(statement, language, sentence=weak, words_count=candidate.words_count)
             if target.variable and formulas.of_another(statement, reading.text, target.variable):
                 return _Verdict(True, text=reading.text)

@@ -49,6 +49,7 @@ class Phrases:
         times: clock times in words, ``{hour}`` and ``{minute}`` being numbers, and after ``|`` the minutes to add: a
             constant, ``+`` or ``-`` the minute named.
         noon, midnight: words for 12:00 and 0:00.
+        none_left: clauses that say that there is nothing of what was asked for ("none are left").
         denied_before: words that deny the number after them ("not 20"); denied_after: before them ("20ではなく").
         rejections: clauses that deny the number before them as the answer ("18 is not the right answer").
         disbeliefs: clauses that deny the number after them as the answer ("I do not think the answer is 18").
@@ -116,6 +117,7 @@ class Phrases:
     times: tuple[str, ...] = ()
     noon: tuple[str, ...] = ()
     midnight: tuple[str, ...] = ()
+    none_left: tuple[str, ...] = ()
     denied_before: tuple[str, ...] = ()
     denied_after: tuple[str, ...] = ()
     rejections: tuple[str, ...] = ()

@@ -28,6 +28,7 @@ _CHARACTERS = str.maketrans(
 _VULGAR = {c: unicodedata.normalize("NFKC", c).replace("\u2044", "/") for c in "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"}
 _VULGAR_PATTERN = re.compile(r" ?([" + "".join(_VULGAR) + "])")
 _MIXED_JAPANESE = re.compile(r"(?<![\d.,])(\d{1,6})と(\d{1,6})分の(\d{1,6})")
+_MIXED_JAPANESE_BAR = re.compile(r"(?<![\d.,])(\d{1,6})と(?=\d{1,3}/\d{1,3}(?![\d/]))")
 _ANSWER_TAG = re.compile(r"<(?:final_?)?answer>", re.IGNORECASE)
 _TAG = re.compile(
     r"</?(?:final_?answer|answer|final|result|b|strong|i|em|u|mark|span|p|div|sub|sup|li)>", re.IGNORECASE
@@ -151,6 +152,8 @@ def clean(text: str) -> str:
         text = _TAG.sub(" ", _ANSWER_TAG.sub("\nAnswer: ", _STRUCK.sub(" ", text)))
     if not plain:
         text = _VULGAR_PATTERN.sub(lambda match: f" {_VULGAR[match[1]]}", text)
+        if "と" in text and "/" in text:
+            text = _MIXED_JAPANESE_BAR.sub(r"\1 ", text)
         if "分の" in text:
             text = _MIXED_JAPANESE.sub(r"\1 \3/\2", text)
     if "^" in text or not plain:

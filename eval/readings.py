@@ -125,6 +125,17 @@ def read_number(statement: str, language: str, *, sentence: bool = False, words_
     return Reading("value", values, chosen.percent, statement[chosen.start : chosen.end].strip())
 
 
+def says_none(statement: str, language: str) -> bool:
+    """Whether a statement without a number says that nothing is left ("None are left."), which may answer with 0."""
+    words = phrases(language)
+    return _none_pattern(words).search(statement) is not None and _DIGIT.search(statement) is None
+
+
+@functools.cache
+def _none_pattern(words: Phrases) -> re.Pattern[str]:
+    return re.compile(either_word(words.none_left), re.IGNORECASE)
+
+
 def _corrected(correction: str, language: str) -> tuple[str, bool]:
     """The statement of a correction, and whether its last number counts: "18, I forgot 2", "I forgot 2, so 18"."""
     stated = [

@@ -37,6 +37,11 @@ _MEMBERS = re.compile(
     r"diese|alle|ihre|seine|i|gli|le|questi|queste|tutti e|tutte e|of|de|von|di)\s$",
     re.IGNORECASE,
 )
+# Before a "one" that counts: "so only one is left", "perciò ne avanza soltanto uno".
+_ONLY = re.compile(
+    r"(?<!\w)(?:only|just|exactly|seulement|plus que|reste qu['e]|solo|solamente|soltanto|sólo|nur|noch)\s?$",
+    re.I,
+)
 _ROMAN_LETTERS = frozenset("IVXLCDM")
 # Verbs before what a calculation comes to, where the numbers before them are its parts.
 _RESULT = (
@@ -111,6 +116,7 @@ def concluded_in_digits(text: str, language: str) -> str:
         start, end = (after + place for place in (number.start, number.end))
         fraction = number.readings[0].denominator > 1
         alone = fraction or number.text.lower().split()[-1] in _ALONE
+        alone = alone or (number.readings[0] == 1 and _ONLY.search(text[:start]) is not None)
         if (alone or not number.vague) and (fraction or not _MEMBERS.search(text[:start])):
             if _compared_pattern(phrases(language)).match(text, end):
                 return text
