@@ -12,8 +12,9 @@ from fractions import Fraction
 from itertools import islice, pairwise
 
 from data_prep.numbers import find_numbers
+from eval.cleaning import clean
 from eval.expressions import DIGITS, Expression, signs, tokenise
-from eval.quantities import clean, read_digits
+from eval.quantities import read_digits
 
 _LEFT, _RIGHT = 240, 160  # characters of the two sides of an equals sign that are looked at
 _MOST = 2000  # equals signs of one chain; one that loops may have any number

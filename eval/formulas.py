@@ -6,8 +6,8 @@ import functools
 import re
 
 from data_prep.languages import get_language
+from eval.cleaning import FULL_WIDTH
 from eval.phrases import Phrases
-from eval.quantities import FULL_WIDTH
 
 _FORMULA = re.compile(r"\$\$?([^$]{1,1000})\$\$?")
 _BOLD = re.compile(r"\*\*([^*\n]{1,300})\*\*")

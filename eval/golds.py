@@ -9,7 +9,8 @@ from fractions import Fraction
 from typing import Literal
 
 from eval import clocks, forms, tuples
-from eval.quantities import Quantity, clean, find_quantities
+from eval.cleaning import clean
+from eval.quantities import Quantity, find_quantities
 
 _VARIABLE = re.compile(r"[a-zA-Z]\s?=")
 

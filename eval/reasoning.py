@@ -15,8 +15,9 @@ from data_prep.languages import LANGUAGES
 from data_prep.lid import identify
 from eval.arithmetic import find_equations, operands_given, readable
 from eval.candidates import sentences
+from eval.cleaning import clean
 from eval.phrases import either_word, phrases
-from eval.quantities import clean, find_quantities
+from eval.quantities import find_quantities
 from eval.readings import read_number
 from launch.thinking import Thinking
 
