@@ -16,11 +16,11 @@ from fractions import Fraction
 from data_prep.languages import get_language
 from eval import clocks, forms, formulas, symbolic, tuples
 from eval.boxes import boxes
-from eval.candidates import LONGEST, WINDOW, Candidate, announced, last_sentences
+from eval.candidates import LONGEST, WINDOW, Candidate, announced, committed, last_sentences
 from eval.choices import NONE, settled_choice
 from eval.cleaning import clean
 from eval.corrections import after_correction, opens_with_correction, retracted
-from eval.discourse import with_roles
+from eval.discourse import Sentence, with_roles
 from eval.golds import Gold, equals_gold, read_gold
 from eval.phrases import Phrases, either_word, phrases
 from eval.portions import out_of_in_digits
@@ -124,10 +124,18 @@ def _candidates(answer: str, language: str, target: Gold) -> Iterator[Candidate]
     yield from _without_doubt(announced(window, language, parts), target, language)
     if target.kind == "choice" and (letter := settled_choice(window, parts, language)) is not None:
         yield Candidate("" if letter == NONE else letter, "", "denied" if letter == NONE else "last_number")
+    if target.kind == "number":
+        yield from committed(window, language, parts)
+    if target.kind == "truth" and (said := forms.opening_truth(_texts(window, parts), language)) is not None:
+        yield Candidate(said, "", "bare")
     yield from last_sentences(window, language, parts)
     if any(part.role != "main" for part in parts):
         yield from announced(window, language, parts, asides=True)
         yield from last_sentences(window, language, parts, asides=True)
+
+
+def _texts(window: str, parts: list[Sentence]) -> list[str]:
+    return [window[part.start : part.end] for part in parts if part.role == "main"]
 
 
 def _boxed(answer: str, found: list[tuple[int, int, str]], target: Gold) -> Candidate:

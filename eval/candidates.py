@@ -33,6 +33,7 @@ LONGEST = 2_000  # characters of a statement that are read
 _MOST_ANCHORS = 32
 
 _NUMBER = re.compile(r"[$€£¥]?-?\d")
+_NUMBERS = re.compile(r"\d(?:[\d.,' ]*\d)?")
 _RESULT = re.compile(r"=\s?[*_$€£¥]*-?\d")
 _DIGIT = re.compile(r"\d")
 _MOST_SENTENCES = 12
@@ -200,6 +201,8 @@ def last_sentences(window: str, language: str, parts: list[Sentence], *, asides:
     first = None if asides else _stated_first(window, parts, language)
     if first is not None:
         yield Candidate(first, "", "bare")
+    elif not asides and (first := _comes_first(window, parts, language)) is not None:
+        yield Candidate(first, "", "last_number")
     digits = _DIGIT.search(window) is not None
     chosen = [part for part in reversed(parts) if part.role != "mistake" and (part.role != "main") == asides]
     for index, part in enumerate(chosen[:_MOST_SENTENCES]):
@@ -247,6 +250,52 @@ def _stated_first(window: str, parts: list[Sentence], language: str) -> str | No
     return texts[0]
 
 
+def _comes_first(window: str, parts: list[Sentence], language: str) -> str | None:
+    """A first paragraph of one sentence that says what it comes to in the end ("Maya ends up with 27 stickers.").
+
+    None where the last sentence with a number concludes anything of its own.
+    """
+    main = [part for part in parts[: _MOST_SENTENCES + 1] if part.role == "main"]
+    if not 2 <= len(parts) <= _MOST_SENTENCES or parts[0].role != "main":
+        return None
+    first = window[parts[0].start : parts[0].end]
+    alone = "\n" in window[parts[0].end - 1 : parts[1].start + 1]
+    finally_says = _final_pattern(phrases(language))
+    if not alone or len(_NUMBERS.findall(first)) != 1 or not finally_says.search(first):
+        return None
+    numbered = [text for part in main[1:] if _DIGIT.search(text := window[part.start : part.end])]
+    last = numbered[-1] if numbered else ""
+    ends = "=" in last or concludes(last, language) or finally_says.search(last) is not None
+    if not last or ends or opens_with_correction(last, phrases(language)) or _ONLY_NUMBER.fullmatch(last):
+        return None
+    return first
+
+
+@functools.cache
+def _final_pattern(words: Phrases) -> re.Pattern[str]:
+    return re.compile(either_word(words.final_words), re.IGNORECASE)
+
+
+def committed(window: str, language: str, parts: list[Sentence]) -> Iterator[Candidate]:
+    """The number that a response settles on in so many words ("I'm going with sixteen")."""
+    pattern = _commitment_pattern(phrases(language))
+    for part in reversed(parts[-_MOST_SENTENCES:]):
+        sentence = window[part.start : part.end]
+        match = pattern.search(sentence) if part.role == "main" else None
+        if match is None:
+            continue
+        said = words_in_digits(sentence[match.end() :], language)
+        number = _NUMBER.search(said)
+        if number is not None and DIRECT.fullmatch(said, 0, number.start()):
+            yield Candidate(said, window[part.end : part.end + LONGEST], "anchor")
+        return
+
+
+@functools.cache
+def _commitment_pattern(words: Phrases) -> re.Pattern[str]:
+    return re.compile(either_word(words.commitments), re.IGNORECASE)
+
+
 def _statement(text: str, position: int) -> tuple[int, int]:
     """Span from ``position``, or from the next line when this one holds nothing, to the end of the sentence."""
     start = position
@@ -287,4 +336,4 @@ def _condition_pattern(words: Phrases) -> re.Pattern[str]:
     return re.compile(rf"(?:{either_word(words.conditions)})(?=[^,、]*$)", re.IGNORECASE)
 
 
-__all__ = ["LONGEST", "WINDOW", "Candidate", "announced", "last_sentences", "sentences"]
+__all__ = ["LONGEST", "WINDOW", "Candidate", "announced", "committed", "last_sentences", "sentences"]

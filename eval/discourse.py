@@ -29,6 +29,7 @@ _BOLD_NUMBER = re.compile(r"\*\*[^*\n]{0,30}\d[^*\n]{0,30}\*\*")
 _LATEST = 12  # sentences from the end that are read closely
 _REFUSAL_WINDOW = 2_000  # characters from the end in which a refusal is looked for
 _DRESS = r"[\s*_#>(\[「『【✓✔✅☑️•~-]*"
+_SUPPOSED = re.compile(r"\d.*(?<!\w)(?:if|when|wenn|falls|si|se)\s(?:[^\W\d]+\s){0,2}$", re.IGNORECASE | re.DOTALL)
 _HEADING = re.compile(r"\s*(?:#{1,6}\s|\*\*[^*\n]{1,60}\*\*\s*:?\s*$|【[^】\n]{1,30}】\s*$|-{3,}\s*$)")
 
 
@@ -181,7 +182,8 @@ def _supposed(text: str, start: int, end: int, language: str) -> bool:
 
 
 def _explains(text: str, start: int, end: int, before: list[Sentence], words: Phrases) -> bool:
-    """Whether a sentence without an equation only says why what was stated before it holds ("Denn jede kostet 4")."""
+    """Whether a sentence without an equation says why what was stated before it holds ("Denn jede kostet 4") or turns
+    to another side ("Leo, on the other hand, …")."""
     if "=" in text[start:end] or not _explanation_pattern(words).match(text, start, end):
         return False
     return any(part.role == "main" and _DIGIT.search(text, part.start, part.end) for part in before)
@@ -189,7 +191,8 @@ def _explains(text: str, start: int, end: int, before: list[Sentence], words: Ph
 
 @functools.cache
 def _explanation_pattern(words: Phrases) -> re.Pattern[str]:
-    return re.compile(rf"{_DRESS}(?:{either_word(words.explanations)})", re.IGNORECASE)
+    contrast = rf"(?:[^\s,.;:=]+,? ){{0,3}}?(?:{either_word(words.contrasts)})"
+    return re.compile(rf"{_DRESS}(?:{either_word(words.explanations)}|{contrast})", re.IGNORECASE)
 
 
 @functools.cache
@@ -273,8 +276,8 @@ def restates(sentence: str, language: str) -> bool:
     """
     words = phrases(language)
     match = _restatement_pattern(words).search(sentence)
-    if match is None:
-        return False
+    if match is None or _SUPPOSED.search(sentence, 0, match.start()):
+        return False  # "14 boxes a month, or half a box a day if you assume thirty days"
     found = _found_pattern(language).search(sentence, match.end())
     return found is None or re.search(either_word(words.conditions), sentence[: found.start()], re.I) is not None
 

@@ -15,6 +15,8 @@ from eval.phrases import PHRASES, Phrases, either_word, japanese, phrases
 from eval.portions import small_number, small_words
 
 SEVERAL: Final = "several"
+# A first word or two with a stop after it: "Yes, …", "So no: …".
+_OPENING = re.compile(r"[\W_]*(?:[^\W\d]+,?\s)?(?P<word>[^\W\d]+)[*_]*\s*[,.!:;。、！—–]")
 _LETTER = re.compile(
     r"(?<![A-Za-zÀ-ɏ0-9'’.\\-])([A-J])(?![A-Za-zÀ-ɏ0-9'’])|(?<![A-Za-zÀ-ɏ0-9'’.\\-])([a-j])(?=\)(?![A-Za-zÀ-ɏ0-9]))"
 )
@@ -171,6 +173,16 @@ def read_truth(statement: str, language: str) -> str | None:
         )
     ]
     return own[(later[-1] if later else first)[0].lower()]
+
+
+def opening_truth(texts: list[str], language: str) -> str | None:
+    """The truth word that the first of several sentences opens with ("Yes, she can.") where no later one opens so."""
+    said = [read_truth(match["word"], language) for text in texts if (match := _OPENING.match(text))]
+    said = [word for word in said if word in ("yes", "no", "true", "false")]
+    first = _OPENING.match(texts[0]) if len(texts) > 1 else None
+    if first is None or len(said) != 1 or read_truth(first["word"], language) != said[0]:
+        return None
+    return first["word"]
 
 
 def says(statement: str, gold: str, language: str, *, sentence: bool) -> bool | str:

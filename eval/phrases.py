@@ -71,6 +71,10 @@ class Phrases:
         conditionals: verbs that only suppose ("would").
         amounting: openings of a clause that says what the one before comes to ("which makes").
         below_zero: words that make the degrees before them negative; below_zero_before: the same before them.
+        contrasts: words that open a sentence about another side ("on the other hand").
+        commitments: words before the number that is settled on ("I'm going with").
+        final_words: words that say what things come to in the end ("ends up with").
+        rates: openings of a clause that says a number again in other terms ("or roughly 487 a day").
         explanations: openings of sentences that only say why what was said before holds ("this is because").
         both_links: words between two choices that both hold ("as well as").
         hedges: words that make two numbers two guesses ("could be 18 … could be 20").
@@ -143,6 +147,10 @@ class Phrases:
     amounting: tuple[str, ...] = ()
     below_zero: tuple[str, ...] = ()
     below_zero_before: tuple[str, ...] = ()
+    contrasts: tuple[str, ...] = ()
+    commitments: tuple[str, ...] = ()
+    final_words: tuple[str, ...] = ()
+    rates: tuple[str, ...] = ()
     explanations: tuple[str, ...] = ()
     both_links: tuple[str, ...] = ()
     hedges: tuple[str, ...] = ()

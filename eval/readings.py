@@ -23,7 +23,7 @@ from eval.discourse import with_roles
 from eval.names import only_a_name, without_names
 from eval.phrases import DIRECT, Phrases, either_word, phrases
 from eval.quantities import Quantity, find_quantities
-from eval.remarks import without_comparison
+from eval.remarks import without_comparison, without_rate
 from eval.spelled import concluded_in_digits, spelled_out, words_in_digits
 from eval.units import compound, convertible
 
@@ -81,6 +81,7 @@ def read_number(statement: str, language: str, *, sentence: bool = False, words_
         statement, sentence = _corrected(corrected, language)
     elif sentence and (opening := opens_with_correction(statement, words)) is not None:
         statement, sentence = _corrected(statement[opening.end() :], language)
+    statement = without_rate(statement, language)
     statement = without_comparison(_without_reason(statement, words, language), language)
     quantities = _counted(statement, language)
     if words_count and quantities and all(circumstance(statement, q, words) for q in quantities):
@@ -115,6 +116,11 @@ def read_number(statement: str, language: str, *, sentence: bool = False, words_
         return Reading("unfinished", text=statement[chosen.start : kept[-1].end])
     if re.search(r"±\s*$", statement[: chosen.start]) or bounded(statement, chosen, words):
         return Reading("several", text=statement[chosen.start : chosen.end])
+    if previous is not None and chosen.percent and not previous.percent and previous.values:
+        again = _again_pattern(words).fullmatch(statement, previous.end, chosen.start)
+        if again is not None:  # "84 pages, that is 40 % of the book" says two things, and either may be asked for
+            values = previous.values + chosen.values
+            return Reading("value", values, text=statement[previous.start : previous.end].strip())
     values = chosen.values + tuple(
         value
         for other in kept
@@ -155,6 +161,13 @@ def _corrected(correction: str, language: str) -> tuple[str, bool]:
 @functools.cache
 def _reason_pattern(words: Phrases) -> re.Pattern[str]:
     return re.compile(either_word(words.reasons), re.IGNORECASE)
+
+
+@functools.cache
+def _again_pattern(words: Phrases) -> re.Pattern[str]:
+    """Between a number and the share that it makes: " pages, that is about"."""
+    openings = either_word((*words.pointers, *words.restaters, *words.amounting))
+    return re.compile(rf"[^\d.;=]{{0,40}}?[,(—–:]\s?(?:{openings})[^\d.;=,]{{0,20}}", re.IGNORECASE)
 
 
 @functools.cache

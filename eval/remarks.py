@@ -15,6 +15,7 @@ from eval.quantities import Quantity, find_quantities
 
 _DIGIT = re.compile(r"\d")
 _LONGEST = 600  # characters before a difference in which the numbers that it may come from are looked for
+_ROUNDED = (0.8, 1.25)  # a number and the same rounded are no further apart
 _MOST = 24  # of those numbers, the last ones
 
 
@@ -65,6 +66,28 @@ def without_comparison(statement: str, language: str) -> str:
         if not _worked_out(quantity, [q for q in quantities if q.start < quantity.start]):
             return statement[: opening.start()]
     return statement
+
+
+def without_rate(statement: str, language: str) -> str:
+    """The statement without a clause that says its number in other terms ("14,600 a month, or roughly 487 a day").
+
+    "6.7, or about 7" is rounded, and stays.
+    """
+    words = phrases(language)
+    match = _rate_pattern(words).search(statement)
+    if match is None:
+        return statement
+    before = [q for q in find_quantities(statement[: match.start()], language) if q.values]
+    after = [q for q in find_quantities(statement[match.end() :], language) if q.values]
+    if not before or not after or not before[-1].values[0]:
+        return statement
+    ratio = after[0].values[0] / before[-1].values[0]
+    return statement if _ROUNDED[0] < ratio < _ROUNDED[1] else statement[: match.start()]
+
+
+@functools.cache
+def _rate_pattern(words: Phrases) -> re.Pattern[str]:
+    return re.compile(rf"[,;(—–]\s?(?:{either_word(words.rates, ends=False)})", re.IGNORECASE)
 
 
 @functools.cache

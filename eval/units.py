@@ -30,6 +30,7 @@ _CENTIMETRE = r"centimet(?:er|re)s?|centímetros?|zentimetern?|centimetr[io]|cm|
 _METRE = r"met(?:er|re)s?|metros?|metern?|metr[io]|m|メートル"
 _KILOMETRE = r"kilomet(?:er|re)s?|kilómetros?|kilometern?|chilometr[io]|km|キロ(?:メートル)?"
 _GRAM = r"grams?|grammes?|gramos?|gramm|gramm[io]|g|グラム"
+_TONNE = r"tons?|tonnes?|toneladas?|tonnen?|tonnellat[ae]|t|トン"
 _KILOGRAM = r"kilograms?|kilogrammes?|kilos?|kilogramos?|kilogramm|chil[io]|kg|キロ(?:グラム)?"
 
 # Larger unit, smaller unit, how many of the smaller make one of the larger.
@@ -45,6 +46,7 @@ _PAIRS: tuple[tuple[str, str, int], ...] = (
     (_KILOMETRE, _METRE, 1000),
     (_METRE, _CENTIMETRE, 100),
     (_KILOGRAM, _GRAM, 1000),
+    (_TONNE, _KILOGRAM, 1000),
 )
 _RATIOS = frozenset(ratio for _, _, ratio in _PAIRS)
 _AND = r"\s*(?:,|and|et|y|e|und|con|mit|avec|と)?\s*"
