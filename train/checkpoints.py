@@ -32,6 +32,7 @@ class ResumingSFTTrainer(SFTTrainer):
       weights. Here the checkpoint goes through ``from_pretrained``, which knows the renaming, and is loaded strictly.
     - What was summed up since the last logged step is kept, so that the first loss after a resume is the mean over as
       many steps as without one, and the count of tokens goes on.
+    - A run that had its last step takes no more.
     - The checkpoint before is removed only when the new one is sealed.
     """
 
@@ -89,6 +90,13 @@ class ResumingSFTTrainer(SFTTrainer):
             remove_old_checkpoints(output_dir, limit, self.state.best_model_checkpoint)
         # No process may leave before the checkpoint is sealed: the launcher ends the others when one has left.
         self.accelerator.wait_for_everyone()
+
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        # The stock loop asks after a step whether the run is over, so a finished one would take a step more.
+        if self.state.global_step >= self.state.max_steps:
+            self.control.should_training_stop = True
+            return
+        super()._run_epoch(*args, **kwargs)
 
     def _sums_file(self, checkpoint: Path) -> Path:
         return checkpoint / f"sums_since_logging_{self.accelerator.process_index}.json"

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from jinja2 import TemplateError
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch import nn
 from transformers import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
     AutoConfig,
@@ -146,6 +147,8 @@ def load_model(
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"model.name_or_path: '{where}' cannot be loaded: {reason}") from error
+    if quantization is not None:
+        _keep_off_packed_cpu_path(model)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return prepare_hybrid(model), tokenizer
@@ -175,6 +178,19 @@ def quantization_config(config: ModelConfig) -> BitsAndBytesConfig | None:
         bnb_4bit_compute_dtype=torch.float32 if config.dtype == "float32" else torch.bfloat16,
         llm_int8_skip_modules=list(NOT_QUANTIZED),
     )
+
+
+def _keep_off_packed_cpu_path(model: nn.Module) -> None:
+    """Have 4-bit layers pass by the path that bitsandbytes has for evaluation on CPUs with AVX512-BF16.
+
+    It packs the weights at the first evaluation and leaves them so, and what is packed has no gradient (bitsandbytes
+    0.50, ``nn.Linear4bit.forward``); it also takes no layer whose rows are not a multiple of 32.
+    """
+    import bitsandbytes  # not on every machine
+
+    for module in model.modules():
+        if isinstance(module, bitsandbytes.nn.Linear4bit):
+            module.support_avx512bf16_for_cpu = False
 
 
 def check_chat_template(

@@ -7,12 +7,15 @@ import hashlib
 import itertools
 from typing import Any
 
+import torch
+from accelerate.utils import parse_flag_from_env
 from peft import PeftModel
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from trl import SFTTrainer
 
+from launch.errors import InputError
 from launch.hybrid import ensure_packed_rows, has_mamba_blocks
 from train.config import TrainConfig
 from train.lora import coverage
@@ -36,6 +39,19 @@ def describe_run(config: TrainConfig) -> dict[str, Any]:
             run[f"{group}.{key}"] = value
     training = {key: value for key, value in config.training.to_dict().items() if key not in _NOT_IDENTITY}
     return run | {f"training.{key}": value for key, value in training.items()}
+
+
+def check_launch(device: torch.device) -> None:
+    """See that the launcher's configuration is what the processes got.
+
+    Raises:
+        InputError: FSDP was asked for on CPUs, where accelerate takes DDP and says nothing.
+    """
+    if device.type == "cpu" and parse_flag_from_env("ACCELERATE_USE_FSDP"):
+        raise InputError(
+            "the launch configuration asks for FSDP, which accelerate gives to accelerators only; on CPUs use "
+            "launch/accelerate/zero3.yaml, which shards there too, or cpu_ddp.yaml"
+        )
 
 
 def check_packed_rows(trainer: SFTTrainer) -> None:

@@ -26,7 +26,7 @@ def main(argv: Sequence[str]) -> None:
     from train.config import TrainConfig
     from train.lora import lora_config
     from train.model import create_initial_checkpoint, load_model
-    from train.preflight import check_packed_rows, describe_run, show_run
+    from train.preflight import check_launch, check_packed_rows, describe_run, show_run
     from train.prepare import build_texts
     from train.prepared import find_or_prepare, show_data
     from train.rendering import load_tokenizer
@@ -35,6 +35,7 @@ def main(argv: Sequence[str]) -> None:
 
     config = parse_recipe(TrainConfig, argv, prog="train/sft.py", description="Fine-tune a model on a build.")
     state = PartialState()
+    check_launch(config.training.device)
     stop = StopOnSignal()
     stop.install()
     output_dir = Path(config.training.output_dir or "")

@@ -103,7 +103,7 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(run: Path, build: Path, tmp_
     shutil.copytree(run, interrupted)
     shutil.rmtree(interrupted / "final")
     (interrupted / "checkpoint-6" / "trainer_state.json").write_text("{")
-    done = accelerate(
+    same_run = [
         f"--data.build={build}",
         f"--training.output_dir={interrupted}",
         "--data.translation_share=0.2",
@@ -112,12 +112,18 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(run: Path, build: Path, tmp_
         *STEPS,
         "--training.eval_strategy=steps",
         "--training.eval_steps=3",
-    )
+    ]
+    done = accelerate(*same_run)
     assert "going on from" in done.stdout
     assert "checkpoint-3" in done.stdout
     assert logged_losses(interrupted / "checkpoint-6") == logged_losses(run / "checkpoint-6")
     weights = [(folder / "final" / "model.safetensors").read_bytes() for folder in (run, interrupted)]
     assert weights[0] == weights[1]
+    # Once more, as after a death between the last checkpoint and the final model: no step is taken.
+    shutil.rmtree(interrupted / "final")
+    again = accelerate(*same_run)
+    assert f"going on from {interrupted / 'checkpoint-6'}" in again.stdout
+    assert (interrupted / "final" / "model.safetensors").read_bytes() == weights[0]
 
 
 @pytest.mark.slow
@@ -155,6 +161,15 @@ def test_two_zero3_processes_train_as_one_process_does_and_resume(build: Path, t
     assert f"going on from {two / 'checkpoint-2'}" in again.stdout
     assert f"checkpoint-4 (global_step4/{lost.name} is missing)" in again.stdout
     assert logged_losses(two / "checkpoint-4") == pytest.approx(losses[1], abs=1e-6)
+
+
+@pytest.mark.slow
+def test_fsdp_on_cpus_is_refused(build: Path, tmp_path: Path) -> None:
+    """accelerate takes DDP there and says nothing."""
+    options = [f"--data.build={build}", f"--training.output_dir={tmp_path / 'run'}", *STEPS]
+    done = accelerate(*options, config="fsdp2", processes=2, check=False)
+    assert "asks for FSDP, which accelerate gives to accelerators only" in done.stderr
+    assert done.returncode != 0
 
 
 @pytest.mark.parametrize(
