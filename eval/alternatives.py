@@ -22,6 +22,7 @@ _MAKE = re.compile(
     r"en total|en conjunto)(?!\w)|合わせて|合計|全部で",
     re.IGNORECASE,
 )
+_CONNECTED = re.compile(r"(?:ので|ため|けど|けれど)、?\s?$")  # 1400円なので、 gives a reason and lists nothing
 _ALSO = re.compile(r"\s?(?:also|aussi|également|también|auch|anche|pure)(?!\w)", re.IGNORECASE)  # "but also 20"
 _AT_A_PRICE = re.compile(r"\s(?:[^\W\d]+\s){1,2}(?:à|a|zu|at)\s", re.IGNORECASE)  # "5 bandes dessinées à 8 €"
 _COMMA = re.compile(r"[,;、&\n]")
@@ -48,7 +49,8 @@ def _between_patterns(words: Phrases) -> tuple[re.Pattern[str], ...]:
     range_pattern = (
         rf"\s?[$€£¥°%]?{unit}\s*(?:-|–|—|~|〜|～|\.\.\.?|…|(?<!\w)(?:{to})(?!\w))\s*[$€£¥]?\s?|{COUNTER}(?:{to_ja})"
     )
-    start_pattern = rf"(?:(?<!\w)(?:{'|'.join(words.range_from) or '(?!)'}))[\s$€£¥*]*$"
+    article = r"(?:\s(?:the|les?|l[oa]s|i|gli|le|den|die))?"
+    start_pattern = rf"(?:(?<!\w)(?:{'|'.join(words.range_from) or '(?!)'})){article}[\s$€£¥*]*$"
     return tuple(
         re.compile(p, re.IGNORECASE | re.DOTALL) for p in (either_pattern, both_pattern, range_pattern, start_pattern)
     )
@@ -58,7 +60,8 @@ def _between_patterns(words: Phrases) -> tuple[re.Pattern[str], ...]:
 def _between(gap: str, words: Phrases) -> tuple[bool, bool, bool]:
     """Whether what stands between two numbers makes them alternatives, a list, or a range."""
     either, both, to, _ = _between_patterns(words)
-    return either.fullmatch(gap) is not None, both.fullmatch(gap) is not None, to.fullmatch(gap) is not None
+    listed = both.fullmatch(gap) is not None and not _CONNECTED.search(gap)
+    return either.fullmatch(gap) is not None, listed, to.fullmatch(gap) is not None
 
 
 def alternatives(statement: str, kept: list[Quantity], words: Phrases) -> str | None:

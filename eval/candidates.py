@@ -16,6 +16,7 @@ from eval.discourse import (
     asks_the_task,
     broken_off,
     concludes,
+    goes_on_to_conclude,
     instructs,
     is_question,
     offers,
@@ -168,7 +169,7 @@ def announced(window: str, language: str, parts: list[Sentence], *, asides: bool
         if role == "mistake" or (role == "check" or (role == "note" and anchor.soft)) != asides:
             continue
         before = window[max(sentence.start if sentence else 0, anchor.start - 300) : anchor.start]
-        if anchor.soft and last_number >= end:
+        if anchor.soft and (last_number >= end or goes_on_to_conclude(window[start:end], language)):
             continue  # a step on the way: numbers follow
         if is_question(window[start:end]) or _only_said(before, words):
             continue

@@ -117,6 +117,7 @@ def with_roles(text: str, language: str) -> list[Sentence]:
             or only_compares(text, start, end, language)
             or _supposed(text, start, end, language)
             or _explains(text, start, end, found, words)
+            or _verifies(text, start, end, found, language)
         ):
             role = "note"
         if index >= len(spans) - _LATEST and _error_pattern(words).search(sentence):
@@ -134,6 +135,12 @@ def _side_opening(sentence: str, words: Phrases, language: str) -> tuple[Role, b
                 return None  # "note that 9 are left, so she earns 18"
             return kind, not sentence[match.end() :].strip(" \n*_:：」』】)]")
     return None
+
+
+def goes_on_to_conclude(statement: str, language: str) -> bool:
+    """Whether a statement with a number draws a conclusion with another from it ("96 pages, so 24 are left")."""
+    number = _DIGIT.search(statement)
+    return number is not None and _inner_conclusion(language).search(statement, number.end()) is not None
 
 
 @functools.cache
@@ -186,7 +193,24 @@ def _explains(text: str, start: int, end: int, before: list[Sentence], words: Ph
     to another side ("Leo, on the other hand, …")."""
     if "=" in text[start:end] or not _explanation_pattern(words).match(text, start, end):
         return False
+    return _stated(text, before)
+
+
+def _stated(text: str, before: list[Sentence]) -> bool:
     return any(part.role == "main" and _DIGIT.search(text, part.start, part.end) for part in before)
+
+
+def _verifies(text: str, start: int, end: int, before: list[Sentence], language: str) -> bool:
+    """Whether a sentence finds what was stated before it confirmed ("21 and 49 are 70, as required")."""
+    words = phrases(language)
+    if not _verification_pattern(words).search(text, start, end) or concludes(text[start:end], language):
+        return False
+    return _stated(text, before)
+
+
+@functools.cache
+def _verification_pattern(words: Phrases) -> re.Pattern[str]:
+    return re.compile(either_word(words.verifications), re.IGNORECASE)
 
 
 @functools.cache

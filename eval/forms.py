@@ -15,6 +15,7 @@ from eval.phrases import PHRASES, Phrases, either_word, japanese, phrases
 from eval.portions import small_number, small_words
 
 SEVERAL: Final = "several"
+_ORDINALS = 5  # as many are listed for each language
 # A first word or two with a stop after it: "Yes, …", "So no: …".
 _OPENING = re.compile(r"[\W_]*(?:[^\W\d]+,?\s)?(?P<word>[^\W\d]+)[*_]*\s*[,.!:;。、！—–]")
 _LETTER = re.compile(
@@ -39,7 +40,7 @@ def read_choice(statement: str, language: str, *, sentence: bool) -> str | None:
     letters = [m for m in letters if not _denied_word(statement, m.start(), m.end(), words)]
     letters = _before_reason(statement, [m for m in letters if not _ruled_out(statement, m, words)], words)
     if not letters:
-        return None
+        return _ordinal_choice(statement, words)
     first = letters[0]
     names = [(m[1] or m[2]).upper() for m in letters]
     if len(set(names)) == 1:
@@ -48,6 +49,22 @@ def read_choice(statement: str, language: str, *, sentence: bool) -> str | None:
         gap = statement[first.end() : letters[1].start()]
         return SEVERAL if _joined(gap, words) else names[0]
     return SEVERAL
+
+
+def _ordinal_choice(statement: str, words: Phrases) -> str | None:
+    """The letter of "the second option"; None where none or several are named so."""
+    found = {match.lastgroup for match in _ordinal_pattern(words).finditer(statement) if match.lastgroup}
+    return found.pop() if len(found) == 1 else None
+
+
+@functools.cache
+def _ordinal_pattern(words: Phrases) -> re.Pattern[str]:
+    nouns = "|".join(words.choice_nouns)
+    options = [
+        rf"(?P<{letter}>{'|'.join(words.ordinals[place::_ORDINALS])})"
+        for place, letter in enumerate("ABCDE"[:_ORDINALS])
+    ]
+    return re.compile(rf"(?<!\w)(?:{'|'.join(options)})\s?(?:{nouns})(?!\w)", re.IGNORECASE)
 
 
 def _ruled_out(statement: str, match: re.Match[str], words: Phrases) -> bool:

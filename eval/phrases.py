@@ -75,6 +75,8 @@ class Phrases:
         commitments: words before the number that is settled on ("I'm going with").
         final_words: words that say what things come to in the end ("ends up with").
         rates: openings of a clause that says a number again in other terms ("or roughly 487 a day").
+        verifications: clauses that find what was to be expected ("as required").
+        ordinals: the first to the fifth, in this order, each as one entry.
         explanations: openings of sentences that only say why what was said before holds ("this is because").
         both_links: words between two choices that both hold ("as well as").
         hedges: words that make two numbers two guesses ("could be 18 … could be 20").
@@ -151,6 +153,8 @@ class Phrases:
     commitments: tuple[str, ...] = ()
     final_words: tuple[str, ...] = ()
     rates: tuple[str, ...] = ()
+    verifications: tuple[str, ...] = ()
+    ordinals: tuple[str, ...] = ()
     explanations: tuple[str, ...] = ()
     both_links: tuple[str, ...] = ()
     hedges: tuple[str, ...] = ()

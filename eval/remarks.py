@@ -14,6 +14,11 @@ from eval.phrases import DIRECT, Phrases, either_word, japanese, phrases
 from eval.quantities import Quantity, find_quantities
 
 _DIGIT = re.compile(r"\d")
+# A clause at the end with a number that is only supposed: "she pays 35 and gets 5 back if she gives two twenties".
+_SUPPOSED = re.compile(
+    r",?\s(?:and|et|und|y|e)\s[^,.;:=\d]{0,40}\d[^,.;:=]{0,40},?\s(?:if|falls|wenn|si|se)\s[^,.;:=]+[.!]?\s*$",
+    re.IGNORECASE,
+)
 _LONGEST = 600  # characters before a difference in which the numbers that it may come from are looked for
 _ROUNDED = (0.8, 1.25)  # a number and the same rounded are no further apart
 _MOST = 24  # of those numbers, the last ones
@@ -74,6 +79,9 @@ def without_rate(statement: str, language: str) -> str:
     "6.7, or about 7" is rounded, and stays.
     """
     words = phrases(language)
+    supposed = _SUPPOSED.search(statement)
+    if supposed is not None and _DIGIT.search(statement, 0, supposed.start()):
+        statement = statement[: supposed.start()]
     match = _rate_pattern(words).search(statement)
     if match is None:
         return statement
