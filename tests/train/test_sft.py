@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 ROOT = Path(__file__).parents[2]
@@ -161,6 +162,15 @@ def test_two_zero3_processes_train_as_one_process_does_and_resume(build: Path, t
     assert f"going on from {two / 'checkpoint-2'}" in again.stdout
     assert f"checkpoint-4 (global_step4/{lost.name} is missing)" in again.stdout
     assert logged_losses(two / "checkpoint-4") == pytest.approx(losses[1], abs=1e-6)
+    # A parameter under another name, which DeepSpeed would load by its place.
+    states_file = min((two / "checkpoint-4" / "global_step4").glob("*model_states.pt"))
+    states = torch.load(states_file, weights_only=False)
+    [group] = [group for group in states["param_shapes"] if "model.norm_f.weight" in group]
+    group["model.norm_g.weight"] = group.pop("model.norm_f.weight")
+    torch.save(states, states_file)
+    refused = accelerate(*zero3, config="zero3", processes=2, check=False, DS_ACCELERATOR="cpu")
+    assert "checkpoint-4 cannot be resumed from: missing keys: model.norm_f.weight" in refused.stderr
+    assert refused.returncode != 0
 
 
 @pytest.mark.slow
