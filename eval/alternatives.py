@@ -15,7 +15,8 @@ _FILLER = r"(?:[$€£¥≈~=\s*_(\"'-]|(?<!\w)[a-zA-Z](?!\w))*"
 _GOES_ON = re.compile(r"\s?[-+*/×·÷=](?!\w*$)")  # what follows "or" is an equation of its own: "or 20 = A"
 # Verbs after which stands what the numbers before them come to: "9 œufs à 2 dollars font 18 dollars".
 _MAKE = re.compile(
-    EQUAL.pattern + r"|(?<!\w)(?:makes?|gives?|costs?|comes? to|totals?|font|fait|coûtent|coûte|valent|donnent|donne|"
+    EQUAL.pattern + r"|(?<!\w)(?:makes?|making|gives?|giving|leaving|yielding|costs?|comes? to|totals?|"
+    r"totall?ing|font|fait|coûtent|coûte|valent|donnent|donne|"
     r"fanno|costano|costa|danno|son|hacen|suman|cuestan|cuesta|dan|machen|macht|kosten|kostet|ergeben|"
     r"in tutto|in totale|insgesamt|"
     r"zusammen|altogether|in total|in all|en tout|au total|"
@@ -82,6 +83,8 @@ def alternatives(statement: str, kept: list[Quantity], words: Phrases) -> str | 
         written = statement[one.start : other.end]
         different = not same(one, other) and not convertible(statement, one, other)
         if different and linked and not _GOES_ON.match(statement, other.end):
+            if _decided(statement, one, other, kept, words):
+                continue
             return written
         guessed = guessing and not _settled(statement, other, words)
         apart = different and (guessed or joined) and not _beside(statement, one, other, words)
@@ -100,6 +103,13 @@ def alternatives(statement: str, kept: list[Quantity], words: Phrases) -> str | 
         if apart and joined and not _worked_out(statement, other, kept):
             return written
     return None
+
+
+def _decided(statement: str, one: Quantity, other: Quantity, kept: list[Quantity], words: Phrases) -> bool:
+    """Whether one of two answers is said again after a "but": "x = 4 or x = -3, but x > 0, so x = 4"."""
+    later = [q for q in kept if q.start > other.start]
+    turns = bool(later) and _turn_pattern(words).search(statement, other.end, later[-1].start) is not None
+    return turns and (same(later[-1], one) or same(later[-1], other))
 
 
 def _settled(statement: str, quantity: Quantity, words: Phrases) -> bool:

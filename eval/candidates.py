@@ -16,6 +16,7 @@ from eval.discourse import (
     asks_the_task,
     broken_off,
     concludes,
+    ends_abbreviation,
     goes_on_to_conclude,
     instructs,
     is_question,
@@ -305,8 +306,9 @@ def _statement(text: str, position: int) -> tuple[int, int]:
             break  # a minus sign
         start += 1
     limit = min(len(text), start + LONGEST)
-    end = SENTENCE_END.search(text, start, limit)
-    return start, end.end() if end else limit
+    ends = SENTENCE_END.finditer(text, start, limit)
+    end = next((match.end() for match in ends if not ends_abbreviation(text, start, match)), limit)
+    return start, end
 
 
 def _only_said(before: str, words: Phrases) -> bool:

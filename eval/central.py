@@ -101,6 +101,8 @@ def choose(
     if bold and all(same(bold[0], other) for other in bold[1:]):
         return bold[0]
     first, last = quantities[0], quantities[-1]
+    if len(quantities) > 2 and _restated_pattern(words).search(statement, quantities[-2].end, last.start):
+        return last  # "36 on Monday and 48 on Tuesday, that is 84"
     if after_equal:
         if same(quantities[-2], first) and _ATTRIBUTE.fullmatch(statement, quantities[-2].end, last.start):
             return first  # "3^5 = 243, so there are 243 codes with 5 places"
@@ -113,6 +115,13 @@ def choose(
     if len(central) > 1 and _purpose_pattern(words).search(statement[: central[-1].start]):
         return central[-2]
     return (central or quantities)[-1]
+
+
+@functools.cache
+def _restated_pattern(words: Phrases) -> re.Pattern[str]:
+    """What ends before a number that says those before it together."""
+    restaters = either_word(tuple(word for word in words.restaters if word != "or"), ends=False)
+    return re.compile(rf"[,;:(—–]\s?(?:{restaters})[\s,:]*{DIRECT.pattern}$", re.IGNORECASE)
 
 
 @functools.cache

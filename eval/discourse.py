@@ -30,6 +30,7 @@ _LATEST = 12  # sentences from the end that are read closely
 _REFUSAL_WINDOW = 2_000  # characters from the end in which a refusal is looked for
 _DRESS = r"[\s*_#>(\[「『【✓✔✅☑️•~-]*"
 _SUPPOSED = re.compile(r"\d.*(?<!\w)(?:if|when|wenn|falls|si|se)\s(?:[^\W\d]+\s){0,2}$", re.IGNORECASE | re.DOTALL)
+_CLAUSE_START = re.compile(r"(?P<mark>[,;:(—–])\s?(?:[^\W\d]+\s){0,2}$")
 _HEADING = re.compile(r"\s*(?:#{1,6}\s|\*\*[^*\n]{1,60}\*\*\s*:?\s*$|【[^】\n]{1,30}】\s*$|-{3,}\s*$)")
 
 
@@ -50,10 +51,7 @@ def sentences(text: str) -> list[tuple[int, int]]:
         numbers = match.end() - start < 9 and _LIST_MARKER.fullmatch(text, start, match.end() + 1)
         if numbers and not _opens_with_answer(text, start, match.end()):
             continue  # "3. " numbers an item and ends nothing
-        if match[0] == "." and (
-            _abbreviates(text, max(start, match.end() - 9), match.end() - 1)
-            or _SPACED_ABBREVIATION.match(text, max(start, match.end() - 2))
-        ):
+        if ends_abbreviation(text, start, match):
             continue
         if text[start : match.end()].strip():
             spans.append((start, match.end()))
@@ -69,6 +67,14 @@ def _opens_with_answer(text: str, start: int, end: int) -> bool:
     if text[:start].strip() or number < 2 or not re.match(r"\s[*_\"'«“]*[A-ZÀ-ÖØ-Þ]", text[end : end + 4]):
         return False
     return re.search(rf"\n\s*[*_]{{0,2}}{number + 1}[.)]", text) is None
+
+
+def ends_abbreviation(text: str, start: int, point: re.Match[str]) -> bool:
+    """Whether a match of ``SENTENCE_END`` in the sentence from ``start`` is the point of an abbreviation ("i.e.")."""
+    return point[0] == "." and (
+        _abbreviates(text, max(start, point.end() - 9), point.end() - 1)
+        or _SPACED_ABBREVIATION.match(text, max(start, point.end() - 2)) is not None
+    )
 
 
 def _abbreviates(text: str, start: int, end: int) -> bool:
@@ -113,7 +119,7 @@ def with_roles(text: str, language: str) -> list[Sentence]:
         closely = role == "main" and index >= len(spans) - _LATEST and not concludes(sentence, language)
         if closely and (
             _in_parentheses(sentence)
-            or _counterfactual_pattern(words).search(sentence)
+            or ((clause := supposed_clause(sentence, language)) is not None and clause == 0)
             or only_compares(text, start, end, language)
             or _supposed(text, start, end, language)
             or _explains(text, start, end, found, words)
@@ -222,6 +228,18 @@ def _explanation_pattern(words: Phrases) -> re.Pattern[str]:
 @functools.cache
 def _conditional_pattern(words: Phrases) -> re.Pattern[str]:
     return re.compile(either_word(words.conditionals), re.IGNORECASE)
+
+
+def supposed_clause(sentence: str, language: str) -> int | None:
+    """Where in a sentence it begins to say what would be; 0 where nothing with a number stands before that clause.
+
+    "Four buses: with 3 only 120 would fit" says its number before the colon.
+    """
+    match = _counterfactual_pattern(phrases(language)).search(sentence)
+    if match is None:
+        return None
+    clause = _CLAUSE_START.search(sentence, 0, match.start())
+    return clause.start("mark") if clause is not None and _DIGIT.search(sentence, 0, clause.start("mark")) else 0
 
 
 @functools.cache

@@ -52,6 +52,7 @@ _MINUS_WORD = re.compile(
     r"es|son|era|eran|hay|hace|hacía|marca|marcaba|a|è|era|di|sono|erano|fa|faceva|segna|segnava)\s+)(?:moins|menos|meno))\s|マイナス)$",
     re.IGNORECASE,
 )
+_DOZEN = re.compile(r"\s(?:dozen|douzaines?|docenas?|dutzend|dozzin[ae])(?!\w)", re.IGNORECASE)
 _TENTHS = re.compile(r"割(?![るりっれろら])(?:(?P<hundredths>\d)分)?")  # 3割5分 is 35 %
 _MINUS_ENDS = frozenset({"s ", "S ", "o ", "O ", "e ", "E ", "ナス"})
 _SHORT_SCALE = {
@@ -118,6 +119,8 @@ def _quantity(match: re.Match[str], text: str, language: str) -> Quantity:
     if (tenths := _TENTHS.match(text, end)) is not None:
         values = tuple(value * 10 + int(tenths["hundredths"] or 0) for value in values)
         return Quantity(start, tenths.end(), values, percent=True)
+    if _DOZEN.match(text, end):
+        values = (*(value * 12 for value in values), *values)
     percent = _PERCENT.match(text, end)
     return Quantity(start, percent.end() if percent else end, values, percent is not None)
 

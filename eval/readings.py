@@ -19,7 +19,7 @@ from eval.central import (
 )
 from eval.corrections import after_correction, opens_with_correction
 from eval.denials import is_denied, is_rejected
-from eval.discourse import with_roles
+from eval.discourse import conclusion_words, supposed_clause, with_roles
 from eval.names import only_a_name, without_names
 from eval.phrases import DIRECT, Phrases, either_word, phrases
 from eval.quantities import Quantity, find_quantities
@@ -36,6 +36,7 @@ _BROKEN_OFF = re.compile(r"(?:\s*[=≈÷×·]|\s+[-+*/])\s*[?_.…]*\s*$")  # "9
 _ARTICLE = re.compile(
     r"(?<!\w)(?:the|an?|de[rnm]|die|das|el|la|l[eo]s?|les|las|il|i|gli|un[ae]?|the last)\s[$€£¥*]*$", re.IGNORECASE
 )
+_WHOLE = re.compile(r"\d+")
 _CLOCK = re.compile(r"\d{1,2}(?::|\s?[hH時])\s?\d{2}")
 _CLAUSE = re.compile(r"[,、;:]")
 _ENDS = re.compile(
@@ -81,6 +82,8 @@ def read_number(statement: str, language: str, *, sentence: bool = False, words_
         statement, sentence = _corrected(corrected, language)
     elif sentence and (opening := opens_with_correction(statement, words)) is not None:
         statement, sentence = _corrected(statement[opening.end() :], language)
+    if clause := supposed_clause(statement, language):
+        statement = statement[:clause]
     statement = without_rate(statement, language)
     statement = without_comparison(_without_reason(statement, words, language), language)
     quantities = _counted(statement, language)
@@ -118,7 +121,9 @@ def read_number(statement: str, language: str, *, sentence: bool = False, words_
         return Reading("several", text=statement[chosen.start : chosen.end])
     if previous is not None and chosen.percent and not previous.percent and previous.values:
         again = _again_pattern(words).fullmatch(statement, previous.end, chosen.start)
-        if again is not None:  # "84 pages, that is 40 % of the book" says two things, and either may be asked for
+        if again is not None and not _conclusion_pattern(language).search(
+            again[0]
+        ):  # "84 pages, that is 40 % of the book" says two things, and either may be asked for
             values = previous.values + chosen.values
             return Reading("value", values, text=statement[previous.start : previous.end].strip())
     values = chosen.values + tuple(
@@ -164,6 +169,11 @@ def _reason_pattern(words: Phrases) -> re.Pattern[str]:
 
 
 @functools.cache
+def _conclusion_pattern(language: str) -> re.Pattern[str]:
+    return re.compile(either_word(conclusion_words(language)), re.IGNORECASE)
+
+
+@functools.cache
 def _again_pattern(words: Phrases) -> re.Pattern[str]:
     """Between a number and the share that it makes: " pages, that is about"."""
     openings = either_word((*words.pointers, *words.restaters, *words.amounting))
@@ -175,6 +185,12 @@ def _turned_pattern(words: Phrases) -> re.Pattern[str]:
     return re.compile(rf"(?:{either_word(words.but)})\s*$", re.IGNORECASE)
 
 
+def _says_again(head: str, clause: str) -> bool:
+    """Whether an equation has the last number before it in it ("7 are left, since 52 = 9·5 + 7")."""
+    numbers = _WHOLE.findall(head)
+    return bool(numbers) and numbers[-1] in _WHOLE.findall(clause)
+
+
 def _without_reason(statement: str, words: Phrases, language: str) -> str:
     """The statement without the reason or part that it ends with ("18, because …", "24 pupils, of whom 10 …")."""
     for match in _reason_pattern(words).finditer(statement):
@@ -184,7 +200,7 @@ def _without_reason(statement: str, words: Phrases, language: str) -> str:
         head = statement[: match.start()]
         if not _DIGIT.search(head):
             head = words_in_digits(head, language)
-        if _DIGIT.search(head) and ("=" not in clause or "=" in head):
+        if _DIGIT.search(head) and ("=" not in clause or "=" in head or _says_again(head, clause)):
             return head
     return statement
 

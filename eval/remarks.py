@@ -84,7 +84,8 @@ def without_rate(statement: str, language: str) -> str:
         statement = statement[: supposed.start()]
     match = _rate_pattern(words).search(statement)
     if match is None:
-        return statement
+        share = _share_pattern(words).search(statement)
+        return statement[: share.start()] if share and _DIGIT.search(statement, 0, share.start()) else statement
     before = [q for q in find_quantities(statement[: match.start()], language) if q.values]
     after = [q for q in find_quantities(statement[match.end() :], language) if q.values]
     if not before or not after or not before[-1].values[0]:
@@ -96,6 +97,15 @@ def without_rate(statement: str, language: str) -> str:
 @functools.cache
 def _rate_pattern(words: Phrases) -> re.Pattern[str]:
     return re.compile(rf"[,;(—–]\s?(?:{either_word(words.rates, ends=False)})", re.IGNORECASE)
+
+
+@functools.cache
+def _share_pattern(words: Phrases) -> re.Pattern[str]:
+    """A clause that says a share of another number: ", i.e. 49 % off the original $100"."""
+    openings = either_word((*words.restaters, *words.pointers), ends=False)
+    return re.compile(
+        rf"[,;(—–]\s?(?:{openings})[^\d.;=]{{0,20}}\d[\d.,]*\s?%[^.;=]*?\d[^.;=]*[.!]?\s*$", re.IGNORECASE
+    )
 
 
 @functools.cache
