@@ -24,6 +24,11 @@ _MAKE = re.compile(
     re.IGNORECASE,
 )
 _CONNECTED = re.compile(r"(?:ので|ため|けど|けれど)、?\s?$")  # 1400円なので、 gives a reason and lists nothing
+_IN_TOTAL = re.compile(
+    r"\s?(?:[^\W\d]+\s){0,2}(?:in total|in all|altogether|en tout|au total|en total|insgesamt|zusammen|in tutto|"
+    r"in totale)(?!\w)",
+    re.IGNORECASE,
+)
 _ALSO = re.compile(r"\s?(?:also|aussi|également|también|auch|anche|pure)(?!\w)", re.IGNORECASE)  # "but also 20"
 _AT_A_PRICE = re.compile(r"\s(?:[^\W\d]+\s){1,2}(?:à|a|zu|at)\s", re.IGNORECASE)  # "5 bandes dessinées à 8 €"
 _COMMA = re.compile(r"[,;、&\n]")
@@ -145,6 +150,8 @@ def _goes_on(statement: str, quantity: Quantity, kept: list[Quantity]) -> bool:
 def _worked_out(statement: str, quantity: Quantity, kept: list[Quantity]) -> bool:
     """Whether an equals sign with a number after it follows: what looked like a range was an operation."""
     later = [q for q in kept if q.start > quantity.start]
+    if _IN_TOTAL.match(statement, (later or [quantity])[-1].end):
+        return True
     return bool(later) and _MAKE.search(statement, quantity.end, later[-1].start) is not None
 
 

@@ -26,6 +26,12 @@ _FROM = re.compile(r"(?<!\w)(?:from|von|desde)\s+$", re.IGNORECASE)
 _IS_OF = re.compile(
     r"(?<!\w)(?:è|era|sarà|fu|es|será|fue|est|était|sera)\s(?:stat[oa]\s|quindi\s|así\s|donc\s)?d[ei]\s[*$€£¥]*$"
 )
+# "It falls from 80 to 60, that is by 25 %".
+_CHANGES_BY = re.compile(
+    r"(?<!\w)(?:that is|i\.e\.|soit|es decir|o sea|also|das heißt|cioè|ossia)\s"
+    r"(?:[^\W\d]+\s){0,2}(?:by|de|d'|um|del)\s[*]*$",
+    re.IGNORECASE,
+)
 # Verbs that reach a number with a preposition: "ammonta a 70", "it falls to 4".
 _REACHES = re.compile(
     r"(?<!\w)(?:amount\w*|add\w* up|com(?:es?|ing)|rises?|rose|falls?|fell|drops?(?:ped)?|goes (?:up|down)|grow\w*|"
@@ -163,7 +169,7 @@ def circumstance(statement: str, quantity: Quantity, words: Phrases) -> bool:
     money = statement[quantity.start] in "$€£¥"  # "brings in $18"
     if aside and _IS_OF.search(before, 0, aside.end()):
         aside = None  # "il guadagno è di 70 euro"
-    if aside and _REACHES.search(before):
+    if aside and (_REACHES.search(before) or (quantity.percent and _CHANGES_BY.search(before))):
         aside = None
     if aside and not (money and _PLACE.match(aside[0])):
         return True

@@ -77,6 +77,7 @@ class Phrases:
         rates: openings of a clause that says a number again in other terms ("or roughly 487 a day").
         verifications: clauses that find what was to be expected ("as required").
         ordinals: the first to the fifth, in this order, each as one entry.
+        part_of: words after a number that is a part of the one before it ("55 cards, 7 of which").
         explanations: openings of sentences that only say why what was said before holds ("this is because").
         both_links: words between two choices that both hold ("as well as").
         hedges: words that make two numbers two guesses ("could be 18 … could be 20").
@@ -155,6 +156,7 @@ class Phrases:
     rates: tuple[str, ...] = ()
     verifications: tuple[str, ...] = ()
     ordinals: tuple[str, ...] = ()
+    part_of: tuple[str, ...] = ()
     explanations: tuple[str, ...] = ()
     both_links: tuple[str, ...] = ()
     hedges: tuple[str, ...] = ()

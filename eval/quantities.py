@@ -52,6 +52,7 @@ _MINUS_WORD = re.compile(
     r"es|son|era|eran|hay|hace|hacía|marca|marcaba|a|è|era|di|sono|erano|fa|faceva|segna|segnava)\s+)(?:moins|menos|meno))\s|マイナス)$",
     re.IGNORECASE,
 )
+_MINUTES = re.compile(r"\s?min(?:utes?|uten|utos?|uti)?\b", re.IGNORECASE)
 _DOZEN = re.compile(r"\s(?:dozen|douzaines?|docenas?|dutzend|dozzin[ae])(?!\w)", re.IGNORECASE)
 _TENTHS = re.compile(r"割(?![るりっれろら])(?:(?P<hundredths>\d)分)?")  # 3割5分 is 35 %
 _MINUS_ENDS = frozenset({"s ", "S ", "o ", "O ", "e ", "E ", "ナス"})
@@ -109,6 +110,9 @@ def _quantity(match: re.Match[str], text: str, language: str) -> Quantity:
     start, end = match.span()
     if match["clock"]:
         hours, minutes = re.findall(r"\d+", match["clock"])
+        if _MINUTES.match(text, end) and ":" not in match["clock"]:  # "3 h 20 min" lasts so long
+            total = int(hours) * 60 + int(minutes)
+            return Quantity(start, end, (Fraction(total, 60), Fraction(total)))
         return Quantity(start, end, (Fraction(int(hours)),) if int(minutes) == 0 else ())
     if match["ratio"]:
         return Quantity(start, end, ())

@@ -36,6 +36,7 @@ _BROKEN_OFF = re.compile(r"(?:\s*[=≈÷×·]|\s+[-+*/])\s*[?_.…]*\s*$")  # "9
 _ARTICLE = re.compile(
     r"(?<!\w)(?:the|an?|de[rnm]|die|das|el|la|l[eo]s?|les|las|il|i|gli|un[ae]?|the last)\s[$€£¥*]*$", re.IGNORECASE
 )
+_PARTED = re.compile(r"[:(—–：]")
 _WHOLE = re.compile(r"\d+")
 _CLOCK = re.compile(r"\d{1,2}(?::|\s?[hH時])\s?\d{2}")
 _CLAUSE = re.compile(r"[,、;:]")
@@ -107,7 +108,8 @@ def read_number(statement: str, language: str, *, sentence: bool = False, words_
         outside = _after_clocks(statement, outside) or outside
     if not outside[0].values:
         return Reading("several", text=statement[outside[0].start : outside[0].end])
-    chosen = choose(statement, outside, language, sentence=sentence, after_equal=after_equal)
+    whole = None if after_equal else _parted(statement, outside)
+    chosen = whole or choose(statement, outside, language, sentence=sentence, after_equal=after_equal)
     position = outside.index(chosen)
     following = outside[position + 1] if position + 1 < len(outside) else None
     if following is not None and _OPERATOR.fullmatch(statement[chosen.end : following.start]):
@@ -133,7 +135,17 @@ def read_number(statement: str, language: str, *, sentence: bool = False, words_
         for value in other.values
     )
     values += merged.get(chosen.start, ())
+    values += _unrounded(statement, kept, chosen) if after_equal else ()
     return Reading("value", values, chosen.percent, statement[chosen.start : chosen.end].strip())
+
+
+def _parted(statement: str, quantities: list[Quantity]) -> Quantity | None:
+    """The sum that is parted after it ("36 marbles: Tom 12, Lisa 24"); None where no first number is one."""
+    whole, parts = quantities[0], quantities[1:]
+    named = all(q.values for q in quantities)
+    if len(parts) < 2 or not named or not _PARTED.search(statement, whole.end, parts[0].start):
+        return None
+    return whole if sum(q.values[0] for q in parts) == whole.values[0] else None
 
 
 def says_none(statement: str, language: str) -> bool:
@@ -165,7 +177,8 @@ def _corrected(correction: str, language: str) -> tuple[str, bool]:
 
 @functools.cache
 def _reason_pattern(words: Phrases) -> re.Pattern[str]:
-    return re.compile(either_word(words.reasons), re.IGNORECASE)
+    part = rf"[,;(—–]\s?[*$€£¥]*\d[\d.,]*\s(?:[^\W\d]+\s)?(?:{'|'.join(words.part_of)})(?!\w)"
+    return re.compile(rf"{either_word(words.reasons)}|{part}", re.IGNORECASE)
 
 
 @functools.cache
@@ -177,12 +190,24 @@ def _conclusion_pattern(language: str) -> re.Pattern[str]:
 def _again_pattern(words: Phrases) -> re.Pattern[str]:
     """Between a number and the share that it makes: " pages, that is about"."""
     openings = either_word((*words.pointers, *words.restaters, *words.amounting))
-    return re.compile(rf"[^\d.;=]{{0,40}}?[,(—–:]\s?(?:{openings})[^\d.;=,]{{0,20}}", re.IGNORECASE)
+    return re.compile(rf"[^\d.;=]{{0,40}}?[,(—–:]\s?(?:{openings}){DIRECT.pattern}", re.IGNORECASE)
 
 
 @functools.cache
 def _turned_pattern(words: Phrases) -> re.Pattern[str]:
     return re.compile(rf"(?:{either_word(words.but)})\s*$", re.IGNORECASE)
+
+
+def _unrounded(statement: str, kept: list[Quantity], rounded: Quantity) -> tuple[Fraction, ...]:
+    """The values of the number before "≈" and a rounded one ("1/6 ≈ 0.167"): either is the answer."""
+    before = [q for q in kept if q.start < rounded.start]
+    if (
+        not before
+        or not before[-1].values
+        or not re.fullmatch(r"\s?%?\s?[≈≒][\s$€£¥*]*", statement[before[-1].end : rounded.start])
+    ):
+        return ()
+    return before[-1].values
 
 
 def _says_again(head: str, clause: str) -> bool:
