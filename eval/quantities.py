@@ -53,6 +53,9 @@ _MINUS_WORD = re.compile(
     re.IGNORECASE,
 )
 _MINUTES = re.compile(r"\s?min(?:utes?|uten|utos?|uti)?\b", re.IGNORECASE)
+_LASTS = re.compile(
+    r"(?<!\w)(?:dur\w+|pendant|mettent?|mett\w+|mis|faut|fallu|prend|pris)\s(?:[^\W\d]+\s)?$", re.IGNORECASE
+)
 _DOZEN = re.compile(r"\s(?:dozen|douzaines?|docenas?|dutzend|dozzin[ae])(?!\w)", re.IGNORECASE)
 _TENTHS = re.compile(r"割(?![るりっれろら])(?:(?P<hundredths>\d)分)?")  # 3割5分 is 35 %
 _MINUS_ENDS = frozenset({"s ", "S ", "o ", "O ", "e ", "E ", "ナス"})
@@ -110,7 +113,8 @@ def _quantity(match: re.Match[str], text: str, language: str) -> Quantity:
     start, end = match.span()
     if match["clock"]:
         hours, minutes = re.findall(r"\d+", match["clock"])
-        if _MINUTES.match(text, end) and ":" not in match["clock"]:  # "3 h 20 min" lasts so long
+        lasts = _MINUTES.match(text, end) or _LASTS.search(text[max(0, start - 24) : start])
+        if lasts and ":" not in match["clock"] and "時" not in match["clock"]:  # "3 h 20 min", "dure 2 h 30"
             total = int(hours) * 60 + int(minutes)
             return Quantity(start, end, (Fraction(total, 60), Fraction(total)))
         return Quantity(start, end, (Fraction(int(hours)),) if int(minutes) == 0 else ())

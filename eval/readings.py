@@ -88,7 +88,11 @@ def read_number(statement: str, language: str, *, sentence: bool = False, words_
     statement = without_rate(statement, language)
     statement = without_comparison(_without_reason(statement, words, language), language)
     quantities = _counted(statement, language)
-    if words_count and quantities and all(circumstance(statement, q, words) for q in quantities):
+    beside = [
+        circumstance(statement, q, words) or is_denied(statement, quantities, i, words)
+        for i, q in enumerate(quantities)
+    ]
+    if words_count and quantities and all(beside):
         in_digits = words_in_digits(statement, language)
         if in_digits != statement:
             statement = in_digits
