@@ -71,7 +71,7 @@ def test_the_method_says_how_the_answer_was_found_or_why_not(response: str, meth
     [
         case_values
         for case in CASES
-        if case["correct"] and case["gold"].isdigit()
+        if case["correct"] and case["gold"].isdecimal()
         for case_values in [(case["response"], case["gold"], case["language"])]
     ],
 )
