@@ -20,7 +20,7 @@ from eval.candidates import LONGEST, WINDOW, Candidate, announced, committed, la
 from eval.choices import NONE, settled_choice
 from eval.cleaning import clean
 from eval.corrections import after_correction, opens_with_correction, retracted
-from eval.discourse import Sentence, with_roles
+from eval.discourse import Sentence, concludes, with_roles
 from eval.golds import Gold, equals_gold, read_gold
 from eval.phrases import Phrases, either_word, phrases
 from eval.portions import out_of_in_digits
@@ -199,8 +199,8 @@ def _judge(candidate: Candidate, target: Gold, language: str) -> _Verdict:
         case "number":
             if all(0 < value < 1 for value in target.values) and not target.percent:
                 statement = out_of_in_digits(statement, language)
-            if target.values == (0,) and says_none(statement, language):
-                return _Verdict(True, True, statement)
+            if says_none(statement, language) and (target.values == (0,) or concludes(statement, language)):
+                return _Verdict(True, target.values == (0,), statement)
             reading = read_number(statement, language, sentence=weak, words_count=candidate.words_count)
             if target.variable and formulas.of_another(statement, reading.text, target.variable):
                 return _Verdict(True, text=reading.text)
