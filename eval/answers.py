@@ -19,13 +19,15 @@ from eval.boxes import boxes
 from eval.candidates import LONGEST, WINDOW, Candidate, announced, committed, last_sentences
 from eval.choices import NONE, settled_choice
 from eval.cleaning import clean
+from eval.conclusions import concludes
 from eval.corrections import after_correction, opens_with_correction, retracted
-from eval.discourse import Sentence, concludes, with_roles
+from eval.discourse import with_roles
 from eval.golds import Gold, equals_gold, read_gold
 from eval.phrases import Phrases, either_word, phrases
 from eval.portions import out_of_in_digits
 from eval.quantities import find_quantities
 from eval.readings import Reading, read_number, says_none
+from eval.sentences import Sentence
 from launch.thinking import CLOSE, OPEN, split_thinking
 
 _DIGIT = re.compile(r"\d")

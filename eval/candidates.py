@@ -7,26 +7,22 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from data_prep.languages import LANGUAGES, Language, get_language
+from eval.anchors import find_anchors
+from eval.conclusions import concludes, goes_on_to_conclude
 from eval.corrections import opens_with_correction
 from eval.denials import is_disbelieved
 from eval.discourse import (
-    SENTENCE_END,
-    Sentence,
     asks_the_task,
     broken_off,
-    concludes,
-    ends_abbreviation,
-    goes_on_to_conclude,
     instructs,
     is_question,
     offers,
     refusal_pattern,
     refuses,
     restates,
-    sentences,
 )
 from eval.phrases import DIRECT, Phrases, either_word, phrases
+from eval.sentences import SENTENCE_END, Sentence, ends_abbreviation
 from eval.spelled import words_in_digits
 
 WINDOW = 20_000  # characters from the end in which an announcement or a last sentence is looked for
@@ -44,7 +40,6 @@ _LONGEST_IN_WORDS = 60  # characters of a first sentence that may be a number in
 _LABEL = re.compile(
     r"^\s*[*_#]*(?:\s?[^\W\d]+\s?\d{1,2}\s?:|\d{1,2}[.)])[*_]*\s*(?=[^\s\d])|^\s*[*_#]*\s?[^\W\d]+\s\d{1,2}:(?=\d{3})"
 )
-_STEP_BY_STEP = re.compile(r"(?:step[- ]by[- ]step|ステップごとの|段階的な)\s?$", re.IGNORECASE)
 _ONLY_NUMBER = re.compile(
     r"[\s*_]*[$€£¥]?-?\d[\d.,' ]{0,15}(?:\s?[%$€£¥]|\s?[A-Za-zÀ-ɏ]{1,12}|[^\W\dA-Za-zÀ-ɏ]{1,3}(?![^\W\d])){0,2}"
     r"[\s*_]*[.!。]?[*_]*\s*"
@@ -74,77 +69,6 @@ class Candidate:
     words_count: bool = True
 
 
-@functools.cache
-def _anchor_pattern(language: str) -> re.Pattern[str]:
-    entries = list({id(entry): entry for entry in (get_language(language), LANGUAGES["en"])}.values())
-    parts = [r"(?P<hashes>\#{4}(?!\#))"]
-    parts += [_spaced_anchor(entry) if entry.spaced else _unspaced_anchor(entry) for entry in entries]
-    return re.compile("|".join(parts), re.IGNORECASE | re.MULTILINE)
-
-
-@functools.cache
-def _noun_pattern(language: str) -> re.Pattern[str]:
-    nouns = {*get_language(language).answer_words, *LANGUAGES["en"].answer_words}
-    return re.compile("|".join(sorted(map(re.escape, nouns), key=len, reverse=True)) + "|\\#\\#\\#\\#")
-
-
-def _spaced_anchor(entry: Language) -> str:
-    nouns = "|".join(sorted(map(re.escape, entry.answer_words), key=len, reverse=True))
-    copulas = "|".join(sorted(map(re.escape, entry.answer_phrases), key=len, reverse=True))
-    quotes = r"[*_\"'”»)\]`]*"
-    return (
-        rf"(?<![\w/-])(?P<{entry.code}>{nouns})(?![\w/-])(?:"
-        rf"\s?(?:\([^()\n]{{0,30}}\)|\[[^\[\]\n]{{0,30}}\])?{quotes}\s?[:=→]{quotes}"
-        rf"|(?:\s[^.!?\n\d:;,$\\]{{0,60}}?)?\s(?:{copulas})(?!\w)\s?:?"
-        rf"|{quotes}[ ]{{0,3}}$"
-        rf"|{quotes}\s(?=[*$€£¥(\"]{{0,3}}(?:[-]?\d|(?-i:[A-J])(?:[).:\s*]|$))))"
-    )
-
-
-def _unspaced_anchor(entry: Language) -> str:
-    nouns = "|".join(sorted(map(re.escape, entry.answer_words), key=len, reverse=True))
-    links = "|".join(sorted(map(re.escape, entry.answer_phrases), key=len, reverse=True))
-    return (
-        rf"(?P<{entry.code}>{nouns})[*_」』]*(?:\s?(?:\([^()\n]{{0,30}}\))?\s?(?:{links}|=)"
-        rf"|(?!く|け|き|決|説|析|法|消|え[るた])[^。！？\n\d、]{{0,15}}?(?:は|:|=)|\.?\s?(?=[$¥]?\d)|\s*$)"
-    )
-
-
-@dataclass(frozen=True)
-class _Anchor:
-    """The words that announce an answer; ``soft``: they also name steps; ``heads``: a heading or a colon, no verb."""
-
-    start: int
-    end: int
-    soft: bool
-    heads: bool
-
-
-def _anchors(text: str, language: str) -> list[_Anchor]:
-    soft = set(phrases(language).soft_nouns)
-    found = []
-    position = 0
-    lowered = text.lower() if len(text.lower()) == len(text) else text
-    for noun_at in _noun_pattern(language).finditer(lowered):  # many times faster than the pattern of the whole anchor
-        match = _anchor_pattern(language).match(text, noun_at.start()) if noun_at.start() >= position else None
-        if match is None or (match["hashes"] and text[text.rfind("\n", 0, match.start()) + 1 : match.start()].strip()):
-            continue
-        position = match.end()
-        noun = next((value for value in match.groups() if value), "").lower()
-        if _denial_pattern(phrases(language)).search(match[0]):
-            continue  # "the answer is not", "la risposta non è"
-        if _STEP_BY_STEP.search(text, max(0, match.start() - 20), match.start()):
-            continue
-        heads = match[0].rstrip(" *_\"'”»)]`」』").endswith((":", "=", "→")) or not match[0][len(noun) :].strip("*_ ")
-        found.append(_Anchor(match.start(), match.end(), noun in soft, heads))
-    return found
-
-
-@functools.cache
-def _denial_pattern(words: Phrases) -> re.Pattern[str]:
-    return re.compile(rf"(?<!\w)(?:{'|'.join(words.denied_before)})(?!\w)|n't\b", re.IGNORECASE)
-
-
 def announced(window: str, language: str, parts: list[Sentence], *, asides: bool = False) -> Iterator[Candidate]:
     """Statements of a cleaned text that say that they are the answer, the last one first.
 
@@ -161,7 +85,7 @@ def announced(window: str, language: str, parts: list[Sentence], *, asides: bool
         ),
         -1,
     )
-    for anchor in _anchors(window, language)[: -_MOST_ANCHORS - 1 : -1]:
+    for anchor in find_anchors(window, language)[: -_MOST_ANCHORS - 1 : -1]:
         start, end = _statement(window, anchor.end)
         if start == end:
             continue
@@ -337,6 +261,3 @@ def _given_up(statement: str, words: Phrases) -> bool:
 @functools.cache
 def _condition_pattern(words: Phrases) -> re.Pattern[str]:
     return re.compile(rf"(?:{either_word(words.conditions)})(?=[^,、]*$)", re.IGNORECASE)
-
-
-__all__ = ["LONGEST", "WINDOW", "Candidate", "announced", "committed", "last_sentences", "sentences"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import re
 
+from eval.conclusions import conclusion_words
 from eval.dates import date_spans
-from eval.discourse import conclusion_words
 from eval.phrases import DIRECT, Phrases, either_word, japanese, phrases
 from eval.quantities import Quantity
 from eval.units import same

@@ -9,9 +9,10 @@ import functools
 import re
 from typing import Final
 
-from eval.discourse import Sentence, concludes
+from eval.conclusions import concludes
 from eval.forms import SEVERAL, read_choice
 from eval.phrases import Phrases, either_word, japanese, phrases
+from eval.sentences import Sentence
 
 NONE: Final = "none"
 # From the first of the marks in front of it, so that a long row of them is looked at once.

@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Literal
 
 from eval.alternatives import alternatives
+from eval.asides import supposed_clause
 from eval.central import (
     bounded,
     choose,
@@ -17,9 +18,10 @@ from eval.central import (
     last_side,
     without_dates,
 )
+from eval.conclusions import conclusion_words
 from eval.corrections import after_correction, opens_with_correction
 from eval.denials import is_denied, is_rejected
-from eval.discourse import conclusion_words, supposed_clause, with_roles
+from eval.discourse import with_roles
 from eval.names import only_a_name, without_names
 from eval.phrases import DIRECT, Phrases, either_word, phrases
 from eval.quantities import Quantity, find_quantities

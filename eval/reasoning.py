@@ -14,11 +14,11 @@ from typing import Literal
 from data_prep.languages import LANGUAGES
 from data_prep.lid import identify
 from eval.arithmetic import find_equations, operands_given, readable
-from eval.candidates import sentences
 from eval.cleaning import clean
 from eval.phrases import either_word, phrases
 from eval.quantities import find_quantities
 from eval.readings import read_number
+from eval.sentences import sentences
 from launch.thinking import Thinking
 
 Verdict = Literal["as_expected", "other", "undetermined"]

@@ -12,7 +12,7 @@ from data_prep.languages import LANGUAGES
 from eval import symbolic
 from eval.answers import grade
 from eval.choices import settled_choice
-from eval.discourse import Sentence
+from eval.sentences import Sentence
 from launch.errors import InputError
 
 CASES = [
