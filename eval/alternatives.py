@@ -23,7 +23,7 @@ _MAKE = re.compile(
     r"en total|en conjunto)(?!\w)|合わせて|合計|全部で",
     re.IGNORECASE,
 )
-_CONNECTED = re.compile(r"(?:ので|ため|けど|けれど)、?\s?$")  # 1400円なので、 gives a reason and lists nothing
+_CONNECTED = re.compile(r"(?:ので|で|ため|けど|けれど)、?\s?$")  # 1400円なので、 gives a reason and lists nothing
 _IN_TOTAL = re.compile(
     r"\s?(?:[^\W\d]+\s){0,2}(?:in total|in all|altogether|en tout|au total|en total|insgesamt|zusammen|in tutto|"
     r"in totale)(?!\w)",

@@ -15,6 +15,7 @@ from eval.sentences import Role, Sentence
 
 _DIGIT = re.compile(r"\d")
 _BOLD_NUMBER = re.compile(r"\*\*[^*\n]{0,30}\d[^*\n]{0,30}\*\*")
+_NUMBER = re.compile(r"\d[\d.,' ]*")
 _CLAUSE_START = re.compile(r"(?P<mark>[,;:(—–])\s?(?:[^\W\d]+\s){0,2}$")
 
 
@@ -62,6 +63,7 @@ def stands_aside(text: str, start: int, end: int, before: list[Sentence], langua
         or _supposed(text, start, end, language)
         or _explains(text, start, end, before, words)
         or _verifies(text, start, end, before, language)
+        or (_stated(text, before) and unasked_clause(text[start:end], language) == 0)
     )
 
 
@@ -106,7 +108,8 @@ def _verification_pattern(words: Phrases) -> re.Pattern[str]:
 @functools.cache
 def _explanation_pattern(words: Phrases) -> re.Pattern[str]:
     contrast = rf"(?:[^\s,.;:=]+,? ){{0,3}}?(?:{either_word(words.contrasts)})"
-    return re.compile(rf"{DRESS}(?:{either_word(words.explanations)}|{contrast})", re.IGNORECASE)
+    second = rf"[^\s,.;:=\d]+\s(?:{either_word(words.explanations)})"  # "Entrano infatti"
+    return re.compile(rf"{DRESS}(?:{either_word(words.explanations)}|{contrast}|{second})", re.IGNORECASE)
 
 
 @functools.cache
@@ -124,6 +127,24 @@ def supposed_clause(sentence: str, language: str) -> int | None:
         return None
     clause = _CLAUSE_START.search(sentence, 0, match.start())
     return clause.start("mark") if clause is not None and _DIGIT.search(sentence, 0, clause.start("mark")) else 0
+
+
+def unasked_clause(sentence: str, language: str) -> int | None:
+    """Where in a sentence it begins to say what was not asked for; 0 where nothing with a number stands before that.
+
+    "He pays 1,080, which in 12 instalments is 90 a month, but that was not asked" says its number first.
+    """
+    match = _unasked_pattern(phrases(language)).search(sentence)
+    if match is None:
+        return None
+    first = _NUMBER.search(sentence, 0, match.start())
+    comma = sentence.find(", ", first.end(), match.start()) if first is not None else -1
+    return comma if comma > 0 and _DIGIT.search(sentence, comma, match.start()) else 0
+
+
+@functools.cache
+def _unasked_pattern(words: Phrases) -> re.Pattern[str]:
+    return re.compile(either_word(words.not_asked, ends=False), re.IGNORECASE)
 
 
 @functools.cache

@@ -179,7 +179,8 @@ def _stated_first(window: str, parts: list[Sentence], language: str) -> str | No
 def _comes_first(window: str, parts: list[Sentence], language: str) -> str | None:
     """A first paragraph of one sentence that says what it comes to in the end ("Maya ends up with 27 stickers.").
 
-    None where the last sentence with a number concludes anything of its own.
+    Or one whose number is not used in what follows, as one told from the task would be ("27 stickers are left. \n\n At
+    first she had 64 …"). None where the last sentence with a number concludes anything of its own.
     """
     main = [part for part in parts[: _MOST_SENTENCES + 1] if part.role == "main"]
     if not 2 <= len(parts) <= _MOST_SENTENCES or parts[0].role != "main":
@@ -187,14 +188,25 @@ def _comes_first(window: str, parts: list[Sentence], language: str) -> str | Non
     first = window[parts[0].start : parts[0].end]
     alone = "\n" in window[parts[0].end - 1 : parts[1].start + 1]
     finally_says = _final_pattern(phrases(language))
-    if not alone or len(_NUMBERS.findall(first)) != 1 or not finally_says.search(first):
+    if not alone or len(_NUMBERS.findall(first)) != 1:
         return None
     numbered = [text for part in main[1:] if _DIGIT.search(text := window[part.start : part.end])]
     last = numbered[-1] if numbered else ""
     ends = "=" in last or concludes(last, language) or finally_says.search(last) is not None
+    if not finally_says.search(first):
+        rest = window[parts[0].end :]
+        blank = "\n\n" in window[parts[0].end - 2 : parts[1].start + 1]
+        used = _RESULT.search(rest) is not None or _NUMBERS.findall(first)[0] in _NUMBERS.findall(rest)
+        ends = ends or concludes(first, language) or not blank or used
+        ends = ends or _result_pattern(phrases(language)).search(last) is not None
     if not last or ends or opens_with_correction(last, phrases(language)) or _ONLY_NUMBER.fullmatch(last):
         return None
     return first
+
+
+@functools.cache
+def _result_pattern(words: Phrases) -> re.Pattern[str]:
+    return re.compile(either_word(words.result_verbs), re.IGNORECASE)
 
 
 @functools.cache

@@ -32,6 +32,12 @@ _CHANGES_BY = re.compile(
     r"(?:[^\W\d]+\s){0,2}(?:by|de|d'|um|del)\s[*]*$",
     re.IGNORECASE,
 )
+# What something is needed for: "to buy the game for 60 euros".
+_TO_BUY = re.compile(
+    r"(?<!\w)(?:to (?:buy|afford|reach|get)|pour (?:acheter|s'offrir|atteindre)|para (?:comprar|alcanzar|llegar)|"
+    r"per (?:comprare|raggiungere|arrivare))\s[^,.;:\d]{0,30}\s(?:at|for|of|à|de|a|da|per|por)\s[$€£¥]?$",
+    re.IGNORECASE,
+)
 # Verbs that reach a number with a preposition: "ammonta a 70", "it falls to 4".
 _REACHES = re.compile(
     r"(?<!\w)(?:amount\w*|add\w* up|com(?:es?|ing)|rises?|rose|falls?|fell|drops?(?:ped)?|goes (?:up|down)|grow\w*|"
@@ -171,6 +177,8 @@ def circumstance(statement: str, quantity: Quantity, words: Phrases) -> bool:
         aside = None  # "il guadagno è di 70 euro"
     if aside and (_REACHES.search(before) or (quantity.percent and _CHANGES_BY.search(before))):
         aside = None
+    if _TO_BUY.search(statement[max(0, quantity.start - 60) : quantity.start]):
+        return True
     if aside and not (money and _PLACE.match(aside[0])):
         return True
     if _comparison_pattern(words).match(statement, quantity.end) or before.endswith("より"):

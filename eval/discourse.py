@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import re
 
-from eval.asides import error_pattern, side_opening, stands_aside
+from eval.asides import error_pattern, side_opening, stands_aside, unasked_clause
 from eval.conclusions import concludes, conclusion_pattern, conclusion_words
 from eval.corrections import strong_corrections
 from eval.phrases import DIRECT, Phrases, either_word, japanese, phrases
@@ -117,7 +117,7 @@ def restates(sentence: str, language: str) -> bool:
     """
     words = phrases(language)
     match = _restatement_pattern(words).search(sentence)
-    if match is None or _SUPPOSED.search(sentence, 0, match.start()):
+    if match is None or _SUPPOSED.search(sentence, 0, match.start()) or unasked_clause(sentence, language):
         return False  # "14 boxes a month, or half a box a day if you assume thirty days"
     found = _found_pattern(language).search(sentence, match.end())
     return found is None or re.search(either_word(words.conditions), sentence[: found.start()], re.I) is not None

@@ -78,6 +78,9 @@ class Phrases:
         verifications: clauses that find what was to be expected ("as required").
         ordinals: the first to the fifth, in this order, each as one entry.
         part_of: words after a number that is a part of the one before it ("55 cards, 7 of which").
+        subordinators: words that open a sentence with its reason, the main clause last ("since … , 7 are left").
+        not_asked: clauses that say that what they name was not asked for.
+        result_verbs: verbs of what comes out ("leaves", "gets").
         explanations: openings of sentences that only say why what was said before holds ("this is because").
         both_links: words between two choices that both hold ("as well as").
         hedges: words that make two numbers two guesses ("could be 18 … could be 20").
@@ -157,6 +160,9 @@ class Phrases:
     verifications: tuple[str, ...] = ()
     ordinals: tuple[str, ...] = ()
     part_of: tuple[str, ...] = ()
+    subordinators: tuple[str, ...] = ()
+    not_asked: tuple[str, ...] = ()
+    result_verbs: tuple[str, ...] = ()
     explanations: tuple[str, ...] = ()
     both_links: tuple[str, ...] = ()
     hedges: tuple[str, ...] = ()

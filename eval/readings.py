@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Literal
 
 from eval.alternatives import alternatives
-from eval.asides import supposed_clause
+from eval.asides import supposed_clause, unasked_clause
 from eval.central import (
     bounded,
     choose,
@@ -85,8 +85,11 @@ def read_number(statement: str, language: str, *, sentence: bool = False, words_
         statement, sentence = _corrected(corrected, language)
     elif sentence and (opening := opens_with_correction(statement, words)) is not None:
         statement, sentence = _corrected(statement[opening.end() :], language)
-    if clause := supposed_clause(statement, language):
-        statement = statement[:clause]
+    for clause_of in (supposed_clause, unasked_clause):
+        if clause := clause_of(statement, language):
+            statement = statement[:clause]
+    if sentence:
+        statement = _main_clause(statement, words)
     statement = without_rate(statement, language)
     statement = without_comparison(_without_reason(statement, words, language), language)
     quantities = _counted(statement, language)
@@ -214,6 +217,19 @@ def _unrounded(statement: str, kept: list[Quantity], rounded: Quantity) -> tuple
     ):
         return ()
     return before[-1].values
+
+
+def _main_clause(statement: str, words: Phrases) -> str:
+    """What follows the last comma of a sentence that opens with its reason ("Since 7 × 8 = 56, they need 7 more")."""
+    if not _subordinator_pattern(words).match(statement):
+        return statement
+    _, comma, clause = statement.rpartition(", ")
+    return clause if comma and _DIGIT.search(clause) else statement
+
+
+@functools.cache
+def _subordinator_pattern(words: Phrases) -> re.Pattern[str]:
+    return re.compile(rf"[\s*_>•–-]*(?:{either_word(words.subordinators)})", re.IGNORECASE)
 
 
 def _says_again(head: str, clause: str) -> bool:
