@@ -120,10 +120,10 @@ def read_ratio(statement: str, language: str) -> str | None:
     statement = _ratio_words(language).sub(
         lambda match: f"{small_number(match['one'], language)}:{small_number(match['other'], language)}", statement
     )
-    found = re.findall(r"(?<![\d.,])\d+(?:\s?(?::|to|à|a|zu|対)\s?\d+)+", statement)
+    found = re.findall(r"(?<![\d.,])\d+(?:\s?(?::|to|à|pour|a|zu|対)\s?\d+)+", statement)
     if not found:
         return None
-    written = [re.sub(r"\s|to|à|a|zu|対", lambda m: "" if m[0].isspace() else ":", text) for text in found]
+    written = [re.sub(r"\s|to|à|pour|a|zu|対", lambda m: "" if m[0].isspace() else ":", text) for text in found]
     return SEVERAL if len(set(written)) > 1 and "=" not in statement else written[-1]
 
 
@@ -132,7 +132,7 @@ def _ratio_words(language: str) -> re.Pattern[str]:
     """Two numbers, at least the first in words, with what parts a ratio ("five to three", "fünf zu drei")."""
     words = small_words(language)
     return re.compile(
-        rf"(?<!\w)(?P<one>{words})\s(?:to|à|contre|a|zu|su|contro|contra)\s(?P<other>{words}|\d{{1,3}})(?!\w)",
+        rf"(?<!\w)(?P<one>{words})\s(?:to|à|pour|contre|a|zu|su|contro|contra)\s(?P<other>{words}|\d{{1,3}})(?!\w)",
         re.IGNORECASE,
     )
 

@@ -38,6 +38,13 @@ _BROKEN_OFF = re.compile(r"(?:\s*[=≈÷×·]|\s+[-+*/])\s*[?_.…]*\s*$")  # "9
 _ARTICLE = re.compile(
     r"(?<!\w)(?:the|an?|de[rnm]|die|das|el|la|l[eo]s?|les|las|il|i|gli|un[ae]?|the last)\s[$€£¥*]*$", re.IGNORECASE
 )
+# What stands between a number and the same rounded.
+_ROUNDED = re.compile(
+    r"\s?%?\s?(?:[^\W\d]+\s)?[≈≒,(](?:\s?(?:or|oder|also|ou|soit|o|o sea|es decir|cioè|ossia|つまり))?[\s$€£¥*]*"
+    r"(?:(?:about|approximately|roughly|around|environ|à peu près|aproximadamente|unos|unas|etwa|rund|ungefähr|circa|"
+    r"all'incirca)\s|約)?[\s$€£¥*]*",
+    re.IGNORECASE,
+)
 _PARTED = re.compile(r"[:(—–：]")
 _WHOLE = re.compile(r"\d+")
 _CLOCK = re.compile(r"\d{1,2}(?::|\s?[hH時])\s?\d{2}")
@@ -144,7 +151,7 @@ def read_number(statement: str, language: str, *, sentence: bool = False, words_
         for value in other.values
     )
     values += merged.get(chosen.start, ())
-    values += _unrounded(statement, kept, chosen) if after_equal else ()
+    values += _unrounded(statement, kept, chosen)
     return Reading("value", values, chosen.percent, statement[chosen.start : chosen.end].strip())
 
 
@@ -208,13 +215,12 @@ def _turned_pattern(words: Phrases) -> re.Pattern[str]:
 
 
 def _unrounded(statement: str, kept: list[Quantity], rounded: Quantity) -> tuple[Fraction, ...]:
-    """The values of the number before "≈" and a rounded one ("1/6 ≈ 0.167"): either is the answer."""
-    before = [q for q in kept if q.start < rounded.start]
-    if (
-        not before
-        or not before[-1].values
-        or not re.fullmatch(r"\s?%?\s?[≈≒][\s$€£¥*]*", statement[before[-1].end : rounded.start])
-    ):
+    """The values of the number before a rounded one ("1/6 ≈ 0.167", "1/6, about 17 %"): either is the answer."""
+    before = [q for q in kept if q.start < rounded.start and q.values]
+    if not before or not _ROUNDED.fullmatch(statement, before[-1].end, rounded.start):
+        return ()
+    exact, other = before[-1].values[0], rounded.values[0] / (100 if rounded.percent and not before[-1].percent else 1)
+    if abs(exact - other) * 50 > abs(exact):
         return ()
     return before[-1].values
 

@@ -19,6 +19,7 @@ from eval.quantities import Quantity, find_quantities
 from eval.signs import below_pattern, below_zero
 
 _WITHIN = 400  # characters of a statement in which number words are looked for
+_DEGREES = 40  # characters before "below zero" in which the degrees stand
 _LONGEST = 2_000  # characters of a statement in which mixed numbers are looked for
 # Scale words that are a number when they stand alone in the singular ("mille euros", "a thousand").
 _ALONE = frozenset(
@@ -158,9 +159,8 @@ def spelled_out(text: str, language: str) -> str:
     words = phrases(language)
     if language == "fr" and "ante" in text:
         text = _SWISS.sub(_french, text)
-    if not _DIGIT.search(text) and below_pattern(words).search(text, 0, _LONGEST):
-        text = words_in_digits(text, language)
-    text = below_zero(text, words)
+    if below := below_pattern(words).search(text, 0, _LONGEST):
+        text = below_zero(_degrees_in_digits(text, below.start(), language), words)
     if not _any_pattern(words).search(text, 0, _LONGEST):
         return text
     text = with_glued_portions(_glued(text, language, words), language)
@@ -168,6 +168,18 @@ def spelled_out(text: str, language: str) -> str:
         text = _with_parts(text, pattern, part, language, words)
     text = _halved(text, language, words)
     return _decimals(text, language, words)
+
+
+def _degrees_in_digits(text: str, end: int, language: str) -> str:
+    """The text with the number word of the degrees before ``end`` in digits ("four degrees below zero")."""
+    start = max(0, end - _DEGREES)
+    numbers = [
+        number for number in _words(text[start:end], language) if not _DIGIT.search(text, start + number.end, end)
+    ]
+    if not numbers:
+        return text
+    last = numbers[-1]
+    return f"{text[: start + last.start]}{_written(last.readings[0])}{text[start + last.end :]}"
 
 
 @functools.cache
