@@ -15,6 +15,7 @@ from eval.sentences import Role, Sentence
 
 _DIGIT = re.compile(r"\d")
 _BOLD_NUMBER = re.compile(r"\*\*[^*\n]{0,30}\d[^*\n]{0,30}\*\*")
+_LONGEST = 600  # characters of a sentence that may be an explanation
 _NUMBER = re.compile(r"\d[\d.,' ]*")
 _CLAUSE_START = re.compile(r"(?P<mark>[,;:(—–])\s?(?:[^\W\d]+\s){0,2}$")
 
@@ -83,7 +84,7 @@ def _supposed(text: str, start: int, end: int, language: str) -> bool:
 def _explains(text: str, start: int, end: int, before: list[Sentence], words: Phrases) -> bool:
     """Whether a sentence without an equation says why what was stated before it holds ("Denn jede kostet 4") or turns
     to another side ("Leo, on the other hand, …")."""
-    if "=" in text[start:end] or not _explanation_pattern(words).match(text, start, end):
+    if end - start > _LONGEST or "=" in text[start:end] or not _explanation_pattern(words).match(text, start, end):
         return False
     return _stated(text, before)
 
@@ -107,8 +108,8 @@ def _verification_pattern(words: Phrases) -> re.Pattern[str]:
 
 @functools.cache
 def _explanation_pattern(words: Phrases) -> re.Pattern[str]:
-    contrast = rf"(?:[^\s,.;:=]+,? ){{0,3}}?(?:{either_word(words.contrasts)})"
-    second = rf"[^\s,.;:=\d]+\s(?:{either_word(words.explanations)})"  # "Entrano infatti"
+    contrast = rf"(?:[^\W\d_]+,? ){{0,3}}?(?:{either_word(words.contrasts)})"
+    second = rf"[^\W\d_]+\s(?:{either_word(words.explanations)})"  # "Entrano infatti"
     return re.compile(rf"{DRESS}(?:{either_word(words.explanations)}|{contrast}|{second})", re.IGNORECASE)
 
 

@@ -217,7 +217,7 @@ def _turned_pattern(words: Phrases) -> re.Pattern[str]:
 def _unrounded(statement: str, kept: list[Quantity], rounded: Quantity) -> tuple[Fraction, ...]:
     """The values of the number before a rounded one ("1/6 ≈ 0.167", "1/6, about 17 %"): either is the answer."""
     before = [q for q in kept if q.start < rounded.start and q.values]
-    if not before or not _ROUNDED.fullmatch(statement, before[-1].end, rounded.start):
+    if not before or not rounded.values or not _ROUNDED.fullmatch(statement, before[-1].end, rounded.start):
         return ()
     exact, other = before[-1].values[0], rounded.values[0] / (100 if rounded.percent and not before[-1].percent else 1)
     if abs(exact - other) * 50 > abs(exact):
