@@ -28,6 +28,7 @@ from data_prep.sample import SampleConfig, memory_entries, sample_rows
 from data_prep.schema import Row, read_rows
 from launch.engines import EngineConfig, Request, Sampling, open_engine
 from launch.recipe import parse_recipe
+from train.__main__ import main as merge_command
 from train.config import TrainConfig
 from train.lora import HYBRID_LORA_TARGETS
 from train.model import train_tokenizer
@@ -152,6 +153,23 @@ def losses(output: Path) -> list[float]:
     return [entry["loss"] for entry in history if "loss" in entry]
 
 
+def check_merged(base: Path, adapter: Path, merged: Path) -> None:
+    """Adapted weights are those of the base, not in 4 bits, and the product of the adapter; others stay."""
+    before, after = (load_file(folder / "model.safetensors") for folder in (base, merged))
+    learned = load_file(adapter / "adapter_model.safetensors")
+    settings = json.loads((adapter / "adapter_config.json").read_text())
+    assert before.keys() == after.keys()
+    adapted = {name for name in learned if ".lora_A." in name}
+    for name, weight in before.items():
+        found = [key for key in adapted if f".{name.removeprefix('backbone.').removesuffix('.weight')}.lora_A." in key]
+        if not found:
+            assert torch.equal(weight, after[name]), name
+            continue
+        product = learned[found[0].replace(".lora_A.", ".lora_B.")].float() @ learned[found[0]].float()
+        expected = weight.float() + settings["lora_alpha"] / settings["r"] * product
+        torch.testing.assert_close(after[name].float(), expected.to(weight.dtype).float(), rtol=2**-7, atol=1e-4)
+
+
 def one_token(model: Path) -> tuple[str, int]:
     """Finish reason and number of tokens of a completion by the engine that evaluates checkpoints."""
     engine = open_engine(EngineConfig(kind="hf", model=str(model), device="cpu"))
@@ -259,3 +277,6 @@ def test_adapters(variant: str, base: Path, nemotron_build: Path, tmp_path: Path
     assert sequences
     assert int(sequences[1]) < 60  # packed: fewer sequences than rows
     assert one_token(output / "final") == ("length", 1)
+    merge_command(["merge", f"--adapter={output / 'final'}", f"--output_dir={output / 'merged'}"])
+    check_merged(base, output / "final", output / "merged")
+    assert one_token(output / "merged") == ("length", 1)
