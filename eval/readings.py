@@ -239,9 +239,9 @@ def _subordinator_pattern(words: Phrases) -> re.Pattern[str]:
 
 
 def _says_again(head: str, clause: str) -> bool:
-    """Whether an equation has the last number before it in it ("7 are left, since 52 = 9·5 + 7")."""
+    """Whether an equation ends with the last number before it ("7 are left, since 52 = 9·5 + 7")."""
     numbers = _WHOLE.findall(head)
-    return bool(numbers) and numbers[-1] in _WHOLE.findall(clause)
+    return bool(numbers) and numbers[-1] in _WHOLE.findall(clause.rpartition("=")[2])
 
 
 def _without_reason(statement: str, words: Phrases, language: str) -> str:
