@@ -10,7 +10,9 @@ import pytest
 import torch
 from accelerate.utils import DummyOptim
 from torch import nn
-from transformers import NemotronHForCausalLM
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+from transformers import NemotronHForCausalLM, Trainer
 
 import train.trainer
 from launch.errors import InputError
@@ -153,3 +155,28 @@ def test_an_optimizer_of_deepspeed_s_configuration_is_refused_with_decay(start: 
     trainer.optimizer = DummyOptim(params=list(trainer.model.parameters()))  # type: ignore[union-attr]
     with pytest.raises(InputError, match="DeepSpeed configuration has an optimizer of its own, which decays every"):
         trainer.create_optimizer()
+
+
+@pytest.mark.parametrize("sharded", [True, False])
+def test_fsdp2_gets_a_model_of_one_dtype(sharded: bool, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch's own FSDP2, one process with gloo; accelerate does not start it on CPUs, so its switch is set here."""
+    connected = Trainer.create_accelerator_and_postprocess
+
+    def with_fsdp(trainer: Trainer) -> None:
+        connected(trainer)
+        trainer.is_fsdp_enabled = sharded
+
+    monkeypatch.setattr(Trainer, "create_accelerator_and_postprocess", with_fsdp)
+    model: Any = start().model
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    try:
+        for block in (*model.model.layers, model):
+            fully_shard(block, mesh=init_device_mesh("cpu", (1,)))
+        tokens = torch.arange(10, 22)[None]
+        if sharded:
+            assert model(tokens, labels=tokens).loss.isfinite()
+        else:
+            with pytest.raises(AssertionError, match="uniform original parameter dtype"):
+                model(tokens, labels=tokens)
+    finally:
+        torch.distributed.destroy_process_group()
