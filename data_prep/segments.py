@@ -44,6 +44,8 @@ _DEFINITION = re.compile(
     r"[ \t>]*\[[^\]\r\n]{1,200}\]:[ \t]*+(?:<[^>\r\n]*+>|[^\s<]*?[/.#:][^\s]*+)"
     r"(?:[ \t]+(?:\"[^\"\r\n]*+\"|'[^'\r\n]*+'|\([^)\r\n]*+\)))?[ \t]*\Z"
 )
+# After a break that CommonMark does not know (a vertical tab) a fence opens nothing, and would alone on its line.
+_FENCE = re.compile(r"`{3,}+[^`]*\Z|~{3}")
 _CLOSING_MARKS = re.compile(r"[ \t]+#{1,20}\Z|(?<!\\)\\\Z")
 _BLOCK_TAG = re.compile(
     r"</?(?:p|div|li|ul|ol|dl|dt|dd|td|th|tr|table|thead|tbody|h[1-6]|br|hr|section|article|details|summary|body|html"
@@ -84,7 +86,7 @@ def _pieces(text: str, kind: Kind, known_spans: list[Span] | None) -> Iterator[t
         start, end = _trim(text, start, end, spans)
         if spans:
             spans = [span for span in spans if start <= span.start and span.end <= end]
-        if not has_words(text, start, end, spans) or _is_json(text[start:end]):
+        if not has_words(text, start, end, spans) or _is_json(text[start:end]) or _FENCE.match(text, start, end):
             continue
         if position < start:
             yield text[position:start], None

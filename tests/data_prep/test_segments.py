@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from data_prep.segments import split_segments
@@ -52,6 +52,7 @@ def test_any_text_survives(text):
 
 
 @given(documents)
+@example("\x0b```日本語")
 @settings(deadline=None)
 def test_a_segment_is_offered_again_when_it_stands_alone(text):
     """What a translator that returns its input gives back is not split differently the next time."""
