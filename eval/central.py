@@ -200,9 +200,10 @@ def _counted_per(statement: str, quantity: Quantity) -> bool:
 def _bound_patterns(words: Phrases) -> tuple[re.Pattern[str], re.Pattern[str]]:
     latin = "|".join(word for word in words.bounds if not japanese(word))
     other = "|".join(word for word in words.bounds if japanese(word)) or "(?!)"
+    vague = "|".join(words.vague_after)
     return (
         re.compile(rf"(?:(?<!\w)(?:{latin})|[<>≤≥]=?)[\s$€£¥*]*$", re.IGNORECASE),
-        re.compile(rf"{COUNTER}(?:{other})"),
+        re.compile(rf"{COUNTER}(?:{other})|\s?[$€£¥]?\s?(?:{vague})(?!\w)", re.IGNORECASE),
     )
 
 

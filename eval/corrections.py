@@ -16,6 +16,8 @@ _ANOTHER_ANSWER = (
     r"|also|bleiben|bleibt|ergibt|quindi|resta|restano|rimangono|si ottiene)(?!\w)|ので|から、)[^.!?。\n]{0,80}?\d"
 )
 _LONGEST = 2_000  # characters of a statement in which corrections are looked for
+# "Ah mince, …", "Hmm, scratch that".
+_SIGH = r"(?:(?:ah|oh|eh|euh|hmm?|hum|uh|um|uy|ay|ach|äh|ähm|och|mah|beh|ehm)[,!.…]*\s)?"
 
 
 def strong_corrections(words: Phrases) -> tuple[str, ...]:
@@ -25,7 +27,7 @@ def strong_corrections(words: Phrases) -> tuple[str, ...]:
 
 @functools.cache
 def _correction_pattern(words: Phrases) -> re.Pattern[str]:
-    opening = r"(?:^|[.,;:!?…—–()\n]|\s-)[\s*_]*"
+    opening = rf"(?:^|[.,;:!?…—–()\n]|\s-)[\s*_]*{_SIGH}"
     strong = "|".join(word for word in strong_corrections(words) if not japanese(word))
     weak = "|".join(word for word in words.weak_corrections if not japanese(word))
     other = "|".join(word for word in words.corrections if japanese(word)) or "(?!)"

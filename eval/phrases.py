@@ -101,6 +101,7 @@ class Phrases:
         soft_nouns: answer words that also name steps ("the total is"); they count in the last sentence only.
         says_yes, says_no, says_true, says_false: the truth words.
         bounds: words that make a number a bound and no value ("more than 18"); "at least 18" can be an answer.
+        vague_after: words after a number that make it a bound ("300 and change").
         morning, afternoon: markers of the half of the day.
     """
 
@@ -188,6 +189,7 @@ class Phrases:
     says_true: tuple[str, ...] = ()
     says_false: tuple[str, ...] = ()
     bounds: tuple[str, ...] = ()
+    vague_after: tuple[str, ...] = ()
     morning: tuple[str, ...] = ()
     afternoon: tuple[str, ...] = ()
 

@@ -43,7 +43,8 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _PERCENT = re.compile(
-    r"\s?(?:%|percent\b|per cent\b|pour cent\b|por ciento\b|prozent\b|per cento\b|パーセント|percento\b|pct\b)",
+    r"\s?(?:%|percent\b|per cent\b|pour cent\b|por ciento\b|prozent\b|per cento\b|パーセント|percento\b|pct\b|"
+    r"p\.\s?(?:100|c\.))",
     re.IGNORECASE,
 )
 # "Minus" after a number subtracts; the Romance words do so more often, and mean "less" too.
