@@ -279,7 +279,9 @@ LANGUAGES: dict[str, Language] = {
             },
             cardinal_forms={
                 "ein": 1, "eine": 1, "einen": 1, "einem": 1, "einer": 1, "eines": 1, "zwo": 2, "zweier": 2,
-                "dreier": 3, "fuenf": 5, "zwoelf": 12, "dreissig": 30,
+                "dreier": 3, "fuenf": 5, "zwoelf": 12, "dreissig": 30, "elfhundert": 1100, "zwölfhundert": 1200,
+                "dreizehnhundert": 1300, "vierzehnhundert": 1400, "fünfzehnhundert": 1500, "sechzehnhundert": 1600,
+                "siebzehnhundert": 1700, "achtzehnhundert": 1800, "neunzehnhundert": 1900,
             },
             scale_words={
                 "hundert": 2, "tausend": 3, "million": 6, "millionen": 6, "milliarde": 9, "milliarden": 9,

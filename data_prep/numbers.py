@@ -29,6 +29,7 @@ _VULGAR = {
     "½": (1, 2), "⅓": (1, 3), "⅔": (2, 3), "¼": (1, 4), "¾": (3, 4), "⅕": (1, 5), "⅖": (2, 5), "⅗": (3, 5),
     "⅘": (4, 5), "⅙": (1, 6), "⅚": (5, 6), "⅛": (1, 8), "⅜": (3, 8), "⅝": (5, 8), "⅞": (7, 8), "⅒": (1, 10),
 }  # fmt: skip
+_DOZEN_VALUE = "12"  # of a dozen in ``Language.fraction_words``
 _START = re.compile(rf"(?<![A-Za-z0-9.)\]])\.(?=\d)|\d|[{''.join(_VULGAR)}]|\\[dt]?frac")
 _DIGITS = re.compile(r"\d+")
 _EXPONENT = re.compile(r"[eE]([+-]?\d{1,3})(?![\w.])")
@@ -92,14 +93,35 @@ def find_numbers(text: str, language: str, *, join_spaces: bool = True, fraction
     numbers: list[Number] = []
     if _START.search(narrow):
         numbers.extend(_digit_numbers(narrow, text, entry, join_spaces, fractions))
-    if entry.spaced:
-        lowered = narrow.lower()
-        if len(lowered) == len(narrow):  # "İ" grows; positions would not fit then
-            numbers.extend(_word_numbers(lowered, text, entry))
-        numbers.extend(_roman_numbers(narrow, text))
-    else:
-        numbers.extend(_kanji_numbers(narrow, text, entry))
+    numbers.extend(_lettered_numbers(narrow, text, entry))
     return _without_overlaps(numbers)
+
+
+def find_number_words(text: str, language: str) -> list[Number]:
+    """The numbers of a text that are written in letters, without the scale words of those in digits ("3 million").
+
+    Several times as fast as ``find_numbers`` where a text has many digits.
+    """
+    entry = get_language(language)
+    narrow = text.translate(_WIDTH)
+    numbers = _without_overlaps(list(_lettered_numbers(narrow, text, entry)))
+    return [number for number in numbers if not _scales_digits(narrow, number, entry)]
+
+
+def _scales_digits(narrow: str, number: Number, entry: Language) -> bool:
+    before, word = narrow[max(0, number.start - 2) : number.start], number.text.lower()
+    scales = (word if entry.spaced else word[0]) in entry.scale_words or entry.fraction_words.get(word, "").lstrip("?") == _DOZEN_VALUE
+    return scales and before.rstrip(" -")[-1:].isdecimal()
+
+
+def _lettered_numbers(narrow: str, text: str, entry: Language) -> Iterator[Number]:
+    if not entry.spaced:
+        yield from _kanji_numbers(narrow, text, entry)
+        return
+    lowered = narrow.lower()
+    if len(lowered) == len(narrow):  # "İ" grows; positions would not fit then
+        yield from _word_numbers(lowered, text, entry)
+    yield from _roman_numbers(narrow, text)
 
 
 def _without_overlaps(numbers: list[Number]) -> list[Number]:

@@ -3,6 +3,7 @@
 A response comes in with its gold answer; out comes whether they agree, what was taken for the answer, and how it was
 found. What the sentences do is the business of ``discourse``, where the answer stands that of ``boxes`` and
 ``candidates``, what a statement says that of ``readings`` (numbers), ``clocks`` (times) and ``forms`` (all else).
+Where numbers are not announced, ``ranking`` has the last word.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
+from propcache.api import cached_property
+
 from data_prep.languages import get_language
 from eval import clocks, forms, formulas, symbolic, tuples
 from eval.boxes import boxes
@@ -21,17 +24,22 @@ from eval.choices import NONE, settled_choice
 from eval.cleaning import clean
 from eval.conclusions import concludes
 from eval.corrections import after_correction, opens_with_correction, retracted
+from eval.denials import is_rejected
 from eval.discourse import with_roles
 from eval.golds import Gold, equals_gold, read_gold
+from eval.passages import before_reason, read_passage
 from eval.phrases import Phrases, either_word, phrases
 from eval.portions import out_of_in_digits
 from eval.quantities import find_quantities
+from eval.ranking import ANNOUNCED, Option, Ruled, decide, options, weights
 from eval.readings import Reading, read_number, says_none
 from eval.sentences import Sentence
 from launch.thinking import CLOSE, OPEN, split_thinking
 
 _DIGIT = re.compile(r"\d")
 _EXTRACTED = 200  # characters of an answer that are kept
+_MOST_SENTENCES = 6  # of a response whose numbers are weighed; longer ones end with their result
+_SHORT = 40  # characters of a statement in which nothing is taken back
 
 
 @dataclass(frozen=True)
@@ -56,14 +64,27 @@ class Grade:
 class _Verdict:
     """What one candidate came to: matching or not, or why it is no answer; ``found`` False sends the search on.
 
-    ``rejected`` are numbers that it says are wrong.
+    ``values`` are those of the number that was read, ``corrected`` where it replaces another; ``rejected`` are numbers
+    that it says are wrong; ``settled``: no other number of the response can be the answer.
     """
 
     found: bool
     correct: bool = False
     text: str | None = None
     reason: str | None = None
+    values: tuple[Fraction, ...] = ()
+    corrected: bool = False
+    settled: bool = False
     rejected: tuple[Fraction, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Ruling:
+    """What the rules say of a response, as ``ranking`` is told it; ``settled``: it is not asked."""
+
+    grade: Grade
+    ruled: Ruled
+    settled: bool = False
 
 
 def grade(response: str, gold: str, language: str) -> Grade:
@@ -82,14 +103,70 @@ def grade(response: str, gold: str, language: str) -> Grade:
     if answer is None:
         return Grade(False, None, "unclosed")
     target = read_gold(str(gold))
+    text = _Text(answer, language, target)
+    ruling = _rule(text, target, language)
+    if target.kind != "number" or ruling.settled:
+        return ruling.grade
+    return _weigh(ruling, text, target, language)
+
+
+def rule(response: str, gold: str, language: str) -> Grade:
+    """The grade by the rules alone, before ``ranking`` is asked."""
+    answer = _after_thinking(response)
+    target = read_gold(str(gold))
+    if answer is None:
+        return Grade(False, None, "unclosed")
+    return _rule(_Text(answer, language, target), target, language).grade
+
+
+def evidence(response: str, gold: str, language: str) -> tuple[Ruled, list[Option]] | None:
+    """What ``ranking`` chooses from in a response, and what the rules say; None where it is not asked."""
+    answer = _after_thinking(response)
+    target = read_gold(str(gold))
+    if answer is None or target.kind != "number":
+        return None
+    text = _Text(answer, language, target)
+    ruling = _rule(text, target, language)
+    if ruling.settled:
+        return None
+    if len(text.parts) > _MOST_SENTENCES:
+        return None
+    passage = read_passage(text.window, text.parts, language)
+    return ruling.ruled, options(passage, language, ruling.ruled)
+
+
+def matches(option: Option, gold: str) -> bool:
+    """Whether a number of a response is the gold."""
+    target = read_gold(str(gold))
+    return any(equals_gold(mention.values, target, percent=mention.percent) for mention in option.mentions)
+
+
+class _Text:
+    """A response without its thinking; cleaned and parted into sentences when that is asked for."""
+
+    def __init__(self, answer: str, language: str, target: Gold) -> None:
+        self.answer = answer
+        self._language = language
+        self._read = formulas.plain if target.kind == "symbolic" else clean
+
+    @cached_property
+    def window(self) -> str:
+        return self._read(self.answer[-2 * WINDOW :])[-WINDOW:]
+
+    @cached_property
+    def parts(self) -> list[Sentence]:
+        return with_roles(self.window, self._language)
+
+
+def _rule(text: _Text, target: Gold, language: str) -> _Ruling:
     empty_box = False
     rejected: set[Fraction] = set()
-    for candidate in _candidates(answer, language, target):
+    for candidate in _candidates(text, language, target):
         if candidate.method == "empty_box":
             empty_box = True
             continue
         if candidate.method in ("refusal", "restatement", "unfinished", "denied"):
-            return Grade(False, None, candidate.method)
+            return _ruling(Grade(False, None, candidate.method))
         if empty_box and candidate.method in ("last_number", "bare"):
             break
         verdict = _judge(candidate, target, language)
@@ -97,12 +174,40 @@ def grade(response: str, gold: str, language: str) -> Grade:
             rejected |= set(verdict.rejected)
             continue
         if verdict.correct and rejected & set(target.values):
-            return Grade(False, None, "denied")
+            return _ruling(Grade(False, None, "denied"))
         extracted = verdict.text.strip()[:_EXTRACTED] if verdict.text else None
         if verdict.reason is not None:
-            return Grade(False, extracted, verdict.reason)
-        return Grade(verdict.correct, extracted, candidate.method)
-    return Grade(False, None, "empty_box" if empty_box else "none")
+            return _ruling(Grade(False, extracted, verdict.reason))
+        announced_last = candidate.method in ANNOUNCED and len(candidate.text) <= _SHORT and not candidate.rest.strip()
+        found = Grade(verdict.correct, extracted, candidate.method)
+        ruled = Ruled(candidate.method, verdict.values, verdict.corrected)
+        return _Ruling(found, ruled, settled=verdict.settled or announced_last)
+    return (
+        _Ruling(Grade(False, None, "empty_box"), Ruled("empty_box"), settled=True)
+        if empty_box
+        else _ruling(Grade(False, None, "none"))
+    )
+
+
+def _ruling(found: Grade) -> _Ruling:
+    """A response in which the rules found no answer."""
+    return _Ruling(found, Ruled(found.method))
+
+
+def _weigh(ruling: _Ruling, text: _Text, target: Gold, language: str) -> Grade:
+    """The grade once all numbers of the text were weighed against each other and against "no answer"."""
+    if len(text.parts) > _MOST_SENTENCES:
+        return ruling.grade
+    passage = read_passage(text.window, text.parts, language)
+    if not passage.mentions:
+        return ruling.grade
+    chosen = decide(ruling.ruled, options(passage, language, ruling.ruled), weights())
+    if chosen is None:
+        return ruling.grade
+    if not chosen.mentions:
+        return Grade(False, ruling.grade.extracted, "not_given")
+    correct = any(equals_gold(mention.values, target, percent=mention.percent) for mention in chosen.mentions)
+    return Grade(correct, chosen.mentions[-1].written[:_EXTRACTED], "weighed")
 
 
 def _after_thinking(response: str) -> str | None:
@@ -114,22 +219,23 @@ def _after_thinking(response: str) -> str | None:
 # --- the candidates -------------------------------------------------------------------------------------------------
 
 
-def _candidates(answer: str, language: str, target: Gold) -> Iterator[Candidate]:
-    found, empty = boxes(answer)
+def _candidates(text: _Text, language: str, target: Gold) -> Iterator[Candidate]:
+    found, empty = boxes(text.answer)
     if found:
-        yield _boxed(answer, found, target)
+        yield _boxed(text.answer, found, target)
     if empty:
         yield Candidate("", "", "empty_box")
-    read = formulas.plain if target.kind == "symbolic" else clean
-    window = read(answer[-2 * WINDOW :])[-WINDOW:]
-    parts = with_roles(window, language)
+    window, parts = text.window, text.parts
     yield from _without_doubt(announced(window, language, parts), target, language)
     if target.kind == "choice" and (letter := settled_choice(window, parts, language)) is not None:
         yield Candidate("" if letter == NONE else letter, "", "denied" if letter == NONE else "last_number")
     if target.kind == "number":
         yield from committed(window, language, parts)
-    if target.kind == "truth" and (said := forms.opening_truth(_texts(window, parts), language)) is not None:
-        yield Candidate(said, "", "bare")
+    if target.kind == "truth":
+        texts = _texts(window, parts)
+        said = forms.opening_truth(texts, language) or forms.inner_truth(texts, language)
+        if said is not None:
+            yield Candidate(said, "", "bare")
     yield from last_sentences(window, language, parts)
     if any(part.role != "main" for part in parts):
         yield from announced(window, language, parts, asides=True)
@@ -201,11 +307,14 @@ def _judge(candidate: Candidate, target: Gold, language: str) -> _Verdict:
         case "number":
             if all(0 < value < 1 for value in target.values) and not target.percent:
                 statement = out_of_in_digits(statement, language)
-            if says_none(statement, language) and (target.values == (0,) or concludes(statement, language)):
-                return _Verdict(True, target.values == (0,), statement)
+            nought = target.values == (0,)
+            if says_none(statement, language, beside_numbers=nought) and (nought or concludes(statement, language)):
+                return _Verdict(True, nought, statement, settled=True)
             reading = read_number(statement, language, sentence=weak, words_count=candidate.words_count)
             if target.variable and formulas.of_another(statement, reading.text, target.variable):
-                return _Verdict(True, text=reading.text)
+                return _Verdict(True, text=reading.text, settled=True)
+            if candidate.method == "anchor" and _rejected_later(candidate.rest, reading, language):
+                return _Verdict(True, reason="denied", text=reading.text)
             return _judge_number(reading, target, weak=weak)
         case "choice":
             letter = forms.read_choice(statement, language, sentence=weak)
@@ -265,6 +374,15 @@ def _nothing_new(statement: str, before: str, language: str) -> bool:
     return two.status == "denied" or bool(set(one.values) & set(two.values))
 
 
+def _rejected_later(rest: str, reading: Reading, language: str) -> bool:
+    """Whether what follows an answer says that its number is wrong ("… so 36 can't be right after all")."""
+    words, later = phrases(language), rest[:600]
+    return any(
+        set(quantity.values) & set(reading.values) and is_rejected(later, quantity, words)
+        for quantity in find_quantities(later, language)
+    )
+
+
 def _judged(read: str | None, correct: bool) -> _Verdict:
     if read is None:
         return _Verdict(False)
@@ -278,11 +396,13 @@ def _judge_number(reading: Reading, target: Gold, *, weak: bool) -> _Verdict:
         return _Verdict(False, rejected=reading.values)
     if reading.status != "value":
         return _Verdict(reading.status != "denied", reason=reading.status, text=reading.text, rejected=reading.values)
-    return _Verdict(True, equals_gold(reading.values, target, percent=reading.percent), reading.text)
+    correct = equals_gold(reading.values, target, percent=reading.percent)
+    return _Verdict(True, correct, reading.text, values=reading.values, corrected=reading.corrected)
 
 
 def _judge_time(statement: str, target: Gold, language: str) -> _Verdict:
-    time = clocks.read_time(statement, language)
+    head = before_reason(statement, language)
+    time = clocks.read_time(head, language) or clocks.read_time(statement, language)
     if time is None:
         return _Verdict(False)
     if isinstance(time, str) or target.time is None:

@@ -70,8 +70,11 @@ def last_side(statement: str, kept: list[Quantity]) -> tuple[list[Quantity], boo
     if _EQUALS_UNKNOWN.match(statement, kept[-1].end):
         return kept[-1:], True
     last = None
+    aside = [m.span() for m in _PARENTHESIS.finditer(statement)] if "(" in statement else []
     for match in EQUAL.finditer(statement, 0, kept[-1].start):
-        last = match
+        # "9 boxes (check: 9 × 8 = 72)"
+        if not any(start < match.start() < end and kept[0].end <= start for start, end in aside):
+            last = match
     if last is None:
         return kept, False
     return [q for q in kept if q.start >= last.end()], True

@@ -23,6 +23,7 @@ _TAG = re.compile(
     r"</?(?:final_?answer|answer|final|result|b|strong|i|em|u|mark|span|p|div|sub|sup|li)>", re.IGNORECASE
 )
 _STRUCK = re.compile(r"~~[^~\n]{1,200}~~|<(del|s|strike)>[^<\n]{0,200}</\1>")
+_PER_HUNDRED = re.compile(r"(?<=\d)\s?p\.\s?(?:100|c\.)(?!\w)")  # "25 p. 100"
 _RAISED = re.compile(r"(?<=\d)[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
 _SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 
@@ -75,6 +76,8 @@ def clean(text: str) -> str:
             text = _MIXED_JAPANESE_BAR.sub(r"\1 ", text)
         if "分の" in text:
             text = _MIXED_JAPANESE.sub(r"\1 \3/\2", text)
+    if "p. " in text or "p.c" in text:
+        text = _PER_HUNDRED.sub(" %", text)
     if "^" in text or not plain:
         text = _UNIT_POWER.sub("", text)
         text = _RAISED.sub(lambda match: "^" + match[0].translate(_SUPERSCRIPT), text)

@@ -16,7 +16,9 @@ _UNIT_JAPANESE = (
 
 @functools.cache
 def _denied_patterns(words: Phrases) -> tuple[re.Pattern[str], re.Pattern[str] | None]:
-    before = rf"(?:(?<!\w)(?:{'|'.join(words.denied_before)})|n['’]t)(?:\s+(?!\d)[\w'’]+){{0,2}}[\s$€£¥*_\"]*$"
+    inserted = r"(?:,[^,.;:\d]{1,40},)?"  # "not, as one might think, 16"
+    either = "|".join(words.denied_before)
+    before = rf"(?:(?<!\w)(?:{either})|n['’]t)(?:\s+(?!\d)[\w'’]+){{0,2}}{inserted}[\s$€£¥*_\"]*$"
     after = rf"{COUNTER}(?:{'|'.join(words.denied_after)})" if words.denied_after else None
     return re.compile(before, re.IGNORECASE), re.compile(after) if after else None
 

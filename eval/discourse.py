@@ -141,6 +141,9 @@ def refuses(text: str, language: str) -> bool:
     """
     words = phrases(language)
     text = text[-_REFUSAL_WINDOW:]
+    withdrawals = list(_withdrawal_pattern(words).finditer(text))
+    if withdrawals and not _DIGIT.search(text, withdrawals[-1].end()):
+        return True
     refusals = list(refusal_pattern(words).finditer(text))
     if not refusals:
         return False
@@ -162,6 +165,11 @@ def _turn_pattern(language: str) -> re.Pattern[str]:
 def refusal_pattern(words: Phrases) -> re.Pattern[str]:
     """Matches a clause that says that no answer is given."""
     return re.compile(either_word(words.refusals, ends=False), re.IGNORECASE)
+
+
+@functools.cache
+def _withdrawal_pattern(words: Phrases) -> re.Pattern[str]:
+    return re.compile(either_word(words.withdrawals, ends=False), re.IGNORECASE)
 
 
 @functools.cache

@@ -11,6 +11,7 @@ import re
 import string
 from typing import Final
 
+from eval.conclusions import conclusion_words
 from eval.phrases import PHRASES, Phrases, either_word, japanese, phrases
 from eval.portions import small_number, small_words
 
@@ -18,6 +19,10 @@ SEVERAL: Final = "several"
 _ORDINALS = 5  # as many are listed for each language
 # A first word or two with a stop after it: "Yes, …", "So no: …".
 _OPENING = re.compile(r"[\W_]*(?:[^\W\d]+,?\s)?(?P<word>[^\W\d]+)[*_]*\s*[,.!:;。、！—–]")
+_ALONE = re.compile(
+    r"[\W_]*(?:(?:la|le|the|die|der|letter|lettre|letra|lettera|buchstabe|option|opción|opzione)\s)?([a-jA-J])[\W_]*",
+    re.IGNORECASE,
+)
 _LETTER = re.compile(
     r"(?<![A-Za-zÀ-ɏ0-9'’.\\-])([A-J])(?![A-Za-zÀ-ɏ0-9'’])|(?<![A-Za-zÀ-ɏ0-9'’.\\-])([a-j])(?=\)(?![A-Za-zÀ-ɏ0-9]))"
 )
@@ -33,7 +38,7 @@ def read_choice(statement: str, language: str, *, sentence: bool) -> str | None:
     """A choice letter A to J: "B", "(B)", "option B: 18", "Bです"; ``SEVERAL`` for "A or B"."""
     words = phrases(language)
     statement = _after_last_correction(statement, words, r"[(\[*]*[A-J](?![a-z])")
-    alone = re.fullmatch(r"[\W_]*([a-jA-J])[\W_]*", statement)
+    alone = _ALONE.fullmatch(statement)
     if alone:
         return alone[1].upper()
     letters = [m for m in _LETTER.finditer(statement) if not _article(statement, m, words)]
@@ -200,6 +205,20 @@ def opening_truth(texts: list[str], language: str) -> str | None:
     if first is None or len(said) != 1 or read_truth(first["word"], language) != said[0]:
         return None
     return first["word"]
+
+
+def inner_truth(texts: list[str], language: str) -> str | None:
+    """The truth word that a sentence sets off by commas or draws as its conclusion ("…, so yes, it is prime")."""
+    found = [match["word"] for text in texts for match in _inner_truth_pattern(language).finditer(text)]
+    return found[-1] if len({truth_words()[word.lower()] for word in found}) == 1 else None
+
+
+@functools.cache
+def _inner_truth_pattern(language: str) -> re.Pattern[str]:
+    words = phrases(language)
+    said = "|".join((*words.says_yes, *words.says_no))
+    concluding = "|".join(word for word in conclusion_words(language) if not japanese(word))
+    return re.compile(rf"(?:[,;:—–、]\s?|(?<!\w)(?:{concluding})\s)(?P<word>{said})(?=[,;:.!—–。、])", re.IGNORECASE)
 
 
 def says(statement: str, gold: str, language: str, *, sentence: bool) -> bool | str:

@@ -60,7 +60,7 @@ class Phrases:
         paired: words that part two answers when they are said twice ("soit 18, soit 20").
         additions: words between two things that both hold ("18 and 20").
         range_to: words between the ends of a range; range_from: words before its first end.
-        refusals: clauses that say that no answer is given.
+        refusals: clauses that say that no answer is given; withdrawals: that one is taken back, if no number follows.
         conditions: openings under which a statement is not made ("if the answer is 18").
         restatements: openings of clauses that tell the task again ("we need to find").
         questions: words that make a clause a question about the quantity asked for.
@@ -81,6 +81,7 @@ class Phrases:
         subordinators: words that open a sentence with its reason, the main clause last ("since … , 7 are left").
         not_asked: clauses that say that what they name was not asked for.
         result_verbs: verbs of what comes out ("leaves", "gets").
+        explainers: words that open a clause of reason or a relative one, also inside of a sentence ("since", "dont").
         explanations: openings of sentences that only say why what was said before holds ("this is because").
         both_links: words between two choices that both hold ("as well as").
         hedges: words that make two numbers two guesses ("could be 18 … could be 20").
@@ -143,6 +144,7 @@ class Phrases:
     range_to: tuple[str, ...] = ()
     range_from: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
+    withdrawals: tuple[str, ...] = ()
     conditions: tuple[str, ...] = ()
     restatements: tuple[str, ...] = ()
     questions: tuple[str, ...] = ()
@@ -164,6 +166,7 @@ class Phrases:
     subordinators: tuple[str, ...] = ()
     not_asked: tuple[str, ...] = ()
     result_verbs: tuple[str, ...] = ()
+    explainers: tuple[str, ...] = ()
     explanations: tuple[str, ...] = ()
     both_links: tuple[str, ...] = ()
     hedges: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ from data_prep.languages import get_language
 from data_prep.number_words import lexicon
 from eval.phrases import japanese, phrases
 
+_WORD = re.compile(r"[^\W\d_]+")
 _PLURAL = {"en": "s", "fr": "s", "es": "s", "de": "n", "it": "i"}  # "three quarters" is read as it is
 _GLUED = re.compile(
     r"(?<!\w)(?P<three>drei ?)?viertel"
@@ -31,8 +32,11 @@ def portions_in_digits(text: str, language: str) -> str:
     if not get_language(language).spaced:
         return text
     pattern, parts = _portion_patterns(language)
-    if parts is not None:
+    words = set(_WORD.findall(text.lower()))  # looked up in no time, where the patterns are slow
+    if parts is not None and not words.isdisjoint(_ordinals(language)):
         text = parts.sub(functools.partial(_part, language=language), text)
+    if words.isdisjoint(_portions(language)):
+        return text
     return pattern.sub(functools.partial(_portion, language=language), text)
 
 

@@ -28,7 +28,7 @@ _TOKEN = re.compile(
     rf"""(?P<clock>(?<![A-Za-z0-9_.,])\d{{1,2}}(?::|\s?(?:[hH]|時)\s?)\d{{2}}(?:分|(?!\d))(?!:\d))
     | (?P<ratio>(?<![A-Za-z0-9_.,])\d+(?:(?::\d+)+|(?:\s:\s\d+)+))
     | (?:(?<![A-Za-zÀ-ɏ_0-9])|(?<=\d[mgL])|(?<=\dk[mg]))(?<!\^)
-      (?P<sign>(?:(?<![\w)\]%°$])|(?<=[\s(:=]\$)|(?<=\A\$))[-–+](?=[$€£¥]?\s?[\d.])|(?<![\w)\]%°$])(?<![\w)\]%°$]\s)[-+]\s(?=[$€£¥]?[\d.]))?
+      (?P<sign>(?:(?<![\w)\]%°$])|(?<=[はがもでにを])|(?<=[\s(:=]\$)|(?<=\A\$))[-–+](?=[$€£¥]?\s?[\d.])|(?<![\w)\]%°$])(?<![\w)\]%°$]\s)[-+]\s(?=[$€£¥]?[\d.]))?
       (?P<currency>[$€£¥]\s?)?
       (?: (?P<whole>\d{{1,6}})\s{{1,2}}(?P<top>\d{{1,6}})/(?P<bottom>\d{{1,6}})(?![\d/])
         | (?P<whole_and>\d{{1,6}})\s(?:and|et|y|e|und)\s
@@ -43,8 +43,7 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _PERCENT = re.compile(
-    r"\s?(?:%|percent\b|per cent\b|pour cent\b|por ciento\b|prozent\b|per cento\b|パーセント|percento\b|pct\b|"
-    r"p\.\s?(?:100|c\.))",
+    r"\s?(?:%|percent\b|per cent\b|pour cent\b|por ciento\b|prozent\b|per cento\b|パーセント|percento\b|pct\b)",
     re.IGNORECASE,
 )
 # "Minus" after a number subtracts; the Romance words do so more often, and mean "less" too.

@@ -65,12 +65,14 @@ class Reading:
             that it says are wrong.
         percent: the number is a percentage.
         text: the number as written.
+        corrected: it stands after words that take back another.
     """
 
     status: Literal["value", "several", "unfinished", "denied", "nothing"]
     values: tuple[Fraction, ...] = ()
     percent: bool = False
     text: str | None = None
+    corrected: bool = False
 
 
 def read_number(statement: str, language: str, *, sentence: bool = False, words_count: bool = True) -> Reading:
@@ -152,7 +154,8 @@ def read_number(statement: str, language: str, *, sentence: bool = False, words_
     )
     values += merged.get(chosen.start, ())
     values += _unrounded(statement, kept, chosen)
-    return Reading("value", values, chosen.percent, statement[chosen.start : chosen.end].strip())
+    written = statement[chosen.start : chosen.end].strip()
+    return Reading("value", values, chosen.percent, written, corrected=corrected is not None)
 
 
 def _parted(statement: str, quantities: list[Quantity]) -> Quantity | None:
@@ -164,10 +167,16 @@ def _parted(statement: str, quantities: list[Quantity]) -> Quantity | None:
     return whole if sum(q.values[0] for q in parts) == whole.values[0] else None
 
 
-def says_none(statement: str, language: str) -> bool:
-    """Whether a statement without a number says that nothing is left ("None are left."), which may answer with 0."""
-    words = phrases(language)
-    return _none_pattern(words).search(statement) is not None and _DIGIT.search(statement) is None
+def says_none(statement: str, language: str, *, beside_numbers: bool = False) -> bool:
+    """Whether a statement says that nothing is left ("None are left."), which may answer with 0.
+
+    Args:
+        beside_numbers: also where it has numbers ("None are left: each of the 8 children took 3").
+    """
+    match = _none_pattern(phrases(language)).search(statement)
+    if match is None:
+        return False
+    return beside_numbers or not _DIGIT.search(statement[: match.start()] + statement[match.end() :])
 
 
 @functools.cache

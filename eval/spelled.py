@@ -8,11 +8,12 @@ from __future__ import annotations
 import functools
 import itertools
 import re
+from dataclasses import replace
 from fractions import Fraction
 
 from data_prep.languages import LANGUAGES, get_language
 from data_prep.number_words import read_kanji
-from data_prep.numbers import Number, find_numbers
+from data_prep.numbers import Number, find_number_words
 from eval.phrases import Phrases, either_word, japanese, phrases
 from eval.portions import half_in_digits, portions_in_digits, with_glued_portions
 from eval.quantities import Quantity, find_quantities
@@ -27,6 +28,8 @@ _ALONE = frozenset(
     | {"milliarde", "milione", "miliardo", "cento"}
 )
 _DIGIT = re.compile(r"\d")
+_THOUSAND, _MILLION = 1_000, 1_000_000
+_AND = re.compile(r"\s(?:(?:and|et|y|e|und)\s)?", re.IGNORECASE)
 # A number of a sentence's last words in kanji, with what it counts: 残りは十二個です.
 _KANJI_ENDING = re.compile(
     r"(?P<number>[〇一二三四五六七八九十百千万億]+)(?:[個枚人本円匹冊台点歳才回杯箱袋羽頭秒倍度軒つ組粒足着皿缶脚]"
@@ -61,6 +64,8 @@ _SWISS = re.compile(
     r"sept|huit|neuf)(?!\w))?",
     re.IGNORECASE,
 )
+_SPANISH_APOSTROPHE = re.compile(r"(?<![\d'])(\d{1,6})'(\d{1,2})(?![\d'\"])")  # 3'5 for 3,5
+_METRES = re.compile(r"(?<![\d.,])(\d) m (\d{2})(?!\s?[\w²³°]|[.,]\d)")  # "1 m 75"
 _TEENS = ["dix", "onze", "douze", "treize", "quatorze", "quinze", "seize", "dix-sept", "dix-huit", "dix-neuf"]
 _ONES = ["un", "deux", "trois", "quatre", "cinq", "six", "sept", "huit", "neuf"]
 
@@ -77,6 +82,7 @@ def _french(match: re.Match[str]) -> str:
     return f"quatre-vingt-{_TEENS[one]}"
 
 
+@functools.lru_cache(maxsize=64)  # several readers of one response ask about the same sentence
 def words_in_digits(text: str, language: str) -> str:
     """A statement with its number words in digits ("zweiundvierzig", "la moitié", 十八).
 
@@ -139,12 +145,24 @@ def _compared_pattern(words: Phrases) -> re.Pattern[str]:
 
 
 def _words(text: str, language: str) -> list[Number]:
-    """The number words of a text; a single Roman letter is none."""
-    return [
-        number
-        for number in find_numbers(text, language)
-        if number.form == "word" and number.readings and number.text not in _ROMAN_LETTERS
-    ]
+    """The number words of a text, "un milione e duecentomila" as one; a single Roman letter is none."""
+    found: list[Number] = []
+    for number in find_number_words(text, language):
+        if not number.readings or number.text in _ROMAN_LETTERS:
+            continue
+        if found and _goes_on(text, found[-1], number):
+            last = found.pop()
+            total = last.readings[0] + number.readings[0]
+            number = replace(last, end=number.end, text=text[last.start : number.end], readings=(total,))
+        found.append(number)
+    return found
+
+
+def _goes_on(text: str, millions: Number, rest: Number) -> bool:
+    """Whether a number word adds to the millions before it."""
+    one, other = millions.readings[0], rest.readings[0]
+    whole = one.denominator == other.denominator == 1 and one >= _MILLION and one % _MILLION == 0
+    return whole and _THOUSAND <= other < _MILLION and _AND.fullmatch(text, millions.end, rest.start) is not None
 
 
 def _is_sure(number: Number) -> bool:
@@ -154,11 +172,16 @@ def _is_sure(number: Number) -> bool:
     return several or number.text.lower() in _ALONE
 
 
+@functools.lru_cache(maxsize=64)
 def spelled_out(text: str, language: str) -> str:
     """A cleaned statement with its mixed numbers in digits: "2 litros y medio" becomes "5/2 litros"."""
     words = phrases(language)
     if language == "fr" and "ante" in text:
         text = _SWISS.sub(_french, text)
+    if language == "es" and "'" in text:
+        text = _SPANISH_APOSTROPHE.sub(r"\1,\2", text)
+    if " m " in text:
+        text = _METRES.sub(r"\1.\2 m", text)
     if below := below_pattern(words).search(text, 0, _LONGEST):
         text = below_zero(_degrees_in_digits(text, below.start(), language), words)
     if not _any_pattern(words).search(text, 0, _LONGEST):
