@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from data_prep.languages import LANGUAGES, Language, get_language
 from eval.phrases import Phrases, phrases
 
+_ADJECTIVES = (
+    r"(?:corrigée|finale?|correcte?|exacte?|corregida|correcta|corretta|finale|esatta|rettificata|definitiva|"
+    r"définitive|corrected)"
+)
 _STEP_BY_STEP = re.compile(r"(?:step[- ]by[- ]step|ステップごとの|段階的な)\s?$", re.IGNORECASE)
 
 
@@ -63,7 +67,7 @@ def _spaced_anchor(entry: Language) -> str:
     quotes = r"[*_\"'”»)\]`]*"
     return (
         rf"(?<![\w/-])(?P<{entry.code}>{nouns})(?![\w/-])(?:"
-        rf"\s?(?:\([^()\n]{{0,30}}\)|\[[^\[\]\n]{{0,30}}\])?{quotes}\s?[:=→]{quotes}"
+        rf"\s?(?:\([^()\n]{{0,30}}\)|\[[^\[\]\n]{{0,30}}\]|{_ADJECTIVES})?{quotes}\s?[:=→]{quotes}"
         rf"|(?:\s[^.!?\n\d:;,$\\]{{0,60}}?)?\s(?:{copulas})(?!\w)\s?:?"
         rf"|{quotes}[ ]{{0,3}}$"
         rf"|{quotes}\s(?=[*$€£¥(\"]{{0,3}}(?:[-]?\d|(?-i:[A-J])(?:[).:;,\s*]|$))))"

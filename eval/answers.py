@@ -196,7 +196,7 @@ def _ruling(found: Grade) -> _Ruling:
 
 def _weigh(ruling: _Ruling, text: _Text, target: Gold, language: str) -> Grade:
     """The grade once all numbers of the text were weighed against each other and against "no answer"."""
-    if len(text.parts) > _MOST_SENTENCES:
+    if len(text.parts) > _MOST_SENTENCES or "±" in text.window:
         return ruling.grade
     passage = read_passage(text.window, text.parts, language)
     if not passage.mentions:
@@ -222,7 +222,9 @@ def _after_thinking(response: str) -> str | None:
 def _candidates(text: _Text, language: str, target: Gold) -> Iterator[Candidate]:
     found, empty = boxes(text.answer)
     if found:
-        yield _boxed(text.answer, found, target)
+        boxed = _boxed(text.answer, found, target)
+        yield from _instead(boxed.rest, target, language)
+        yield boxed
     if empty:
         yield Candidate("", "", "empty_box")
     window, parts = text.window, text.parts
@@ -236,10 +238,27 @@ def _candidates(text: _Text, language: str, target: Gold) -> Iterator[Candidate]
         said = forms.opening_truth(texts, language) or forms.inner_truth(texts, language)
         if said is not None:
             yield Candidate(said, "", "bare")
+    if target.kind == "tuple" and target.ordered:
+        named = tuples.named_values(window, language)
+        if len(named) == len(target.parts):
+            yield Candidate(f"({'; '.join(map(str, named))})", "", "last_number")
     yield from last_sentences(window, language, parts)
     if any(part.role != "main" for part in parts):
         yield from announced(window, language, parts, asides=True)
         yield from last_sentences(window, language, parts, asides=True)
+
+
+def _instead(rest: str, target: Gold, language: str) -> Iterator[Candidate]:
+    """An answer that is announced after a box and a turn ("But on reading again … the correct answer is 17")."""
+    if target.kind == "symbolic" or not rest.strip():
+        return
+    words = phrases(language)
+    if re.search(either_word(words.turns), rest, re.IGNORECASE) is None:
+        return
+    for candidate in announced(rest, language, with_roles(rest, language)):
+        if not candidate.soft:
+            yield candidate
+        return
 
 
 def _texts(window: str, parts: list[Sentence]) -> list[str]:

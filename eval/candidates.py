@@ -59,6 +59,7 @@ class Candidate:
         method: ``boxed``, ``anchor``, ``bare`` (the response is nothing else) or ``last_number`` (weak: a sentence
             that does not say that it is the answer).
         before: what precedes the statement in its sentence.
+        soft: the words that announce it also name steps ("the total is").
         words_count: number words in it may be the answer; not in a sentence before the last, when digits are around.
     """
 
@@ -67,6 +68,7 @@ class Candidate:
     method: str
     before: str = ""
     words_count: bool = True
+    soft: bool = False
 
 
 def announced(window: str, language: str, parts: list[Sentence], *, asides: bool = False) -> Iterator[Candidate]:
@@ -102,7 +104,7 @@ def announced(window: str, language: str, parts: list[Sentence], *, asides: bool
             continue
         if anchor.heads and _opens_a_chain(window, start, end, parts, language):
             continue
-        yield Candidate(window[start:end], window[end : end + LONGEST], "anchor", before)
+        yield Candidate(window[start:end], window[end : end + LONGEST], "anchor", before, soft=anchor.soft)
 
 
 def last_sentences(window: str, language: str, parts: list[Sentence], *, asides: bool = False) -> Iterator[Candidate]:

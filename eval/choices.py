@@ -10,7 +10,7 @@ import re
 from typing import Final
 
 from eval.conclusions import concludes
-from eval.forms import SEVERAL, read_choice
+from eval.forms import SEVERAL, denied_word, read_choice
 from eval.phrases import Phrases, either_word, japanese, phrases
 from eval.sentences import Sentence
 
@@ -50,6 +50,7 @@ def settled_choice(window: str, parts: list[Sentence], language: str) -> str | N
 def _picked(text: str, words: Phrases) -> tuple[int, int] | None:
     """Where the one letter stands that a sentence calls right or chooses."""
     found = [match.span(match.lastgroup or 0) for match in _pick_pattern(words).finditer(text)]
+    found = [(start, end) for start, end in found if not denied_word(text, start, end, words)]
     if not found and len(set(_NAMED.findall(text))) > 1:
         found = [match.span("bold") for match in _BOLD.finditer(text)]
     return found[-1] if len({text[start:end] for start, end in found}) == 1 else None

@@ -36,6 +36,8 @@ def _correction_pattern(words: Phrases) -> re.Pattern[str]:
     # "Sorry for the 20 mistakes" and "no apples" correct nothing.
     after_strong = r"(?!\w)(?!\s(?:for|about|if|pour|si|por|für|per|se|che)(?!\w))"
     after_weak = r"(?!\w)(?=\s*[,;:!.…—–]|\s+[*_$€£(]*-?\d)"
+    if "no" in words.denied_before:
+        after_weak = r"(?!\w)(?=\s*[,;:!.…—–])"  # "es 16, no 18"
     return re.compile(
         rf"{opening}(?:(?:{strong}){after_strong}|(?:{weak}){after_weak})[\s.,;:!…—–*_-]*|(?:{other})[、。,.…!\s]*"
         rf"|(?:{opening}(?:{soft})(?!\w)|(?:{soft_other}))[\s,:、*_]*(?={_ANOTHER_ANSWER})",

@@ -23,6 +23,9 @@ _ALONE = re.compile(
     r"[\W_]*(?:(?:la|le|the|die|der|letter|lettre|letra|lettera|buchstabe|option|opción|opzione)\s)?([a-jA-J])[\W_]*",
     re.IGNORECASE,
 )
+_LETS = re.compile(
+    r"てみましょう|ていきましょう|let's|let me|voyons|veamos|vediamo|(?:schauen|sehen) wir", re.IGNORECASE
+)
 _LETTER = re.compile(
     r"(?<![A-Za-zÀ-ɏ0-9'’.\\-])([A-J])(?![A-Za-zÀ-ɏ0-9'’])|(?<![A-Za-zÀ-ɏ0-9'’.\\-])([a-j])(?=\)(?![A-Za-zÀ-ɏ0-9]))"
 )
@@ -42,7 +45,7 @@ def read_choice(statement: str, language: str, *, sentence: bool) -> str | None:
     if alone:
         return alone[1].upper()
     letters = [m for m in _LETTER.finditer(statement) if not _article(statement, m, words)]
-    letters = [m for m in letters if not _denied_word(statement, m.start(), m.end(), words)]
+    letters = [m for m in letters if not denied_word(statement, m.start(), m.end(), words)]
     letters = _before_reason(statement, [m for m in letters if not _ruled_out(statement, m, words)], words)
     if not letters:
         return _ordinal_choice(statement, words)
@@ -177,8 +180,8 @@ def read_truth(statement: str, language: str) -> str | None:
         return own.get(japanese[1])
     plain = statement.strip(" \n*_`\"'“”().,:;!-–—")
     first = pattern.match(plain)
-    if first is None:
-        return None
+    if first is None or (first[0].lower() == "si" and re.match(r"\s[^\W\d]", plain[first.end() :])):
+        return None  # "Si sumamos …" is an if
     if re.match(
         r"\s*(?:or|ou|o|oder|and|et|y|und|e|/)\s(?:yes|no|non?|oui|sí|nein|ja|sì|true|false)",
         plain[first.end() :],
@@ -201,7 +204,7 @@ def opening_truth(texts: list[str], language: str) -> str | None:
     """The truth word that the first of several sentences opens with ("Yes, she can.") where no later one opens so."""
     said = [read_truth(match["word"], language) for text in texts if (match := _OPENING.match(text))]
     said = [word for word in said if word in ("yes", "no", "true", "false")]
-    first = _OPENING.match(texts[0]) if len(texts) > 1 else None
+    first = _OPENING.match(texts[0]) if len(texts) > 1 and not _LETS.search(texts[0]) else None
     if first is None or len(said) != 1 or read_truth(first["word"], language) != said[0]:
         return None
     return first["word"]
@@ -236,7 +239,7 @@ def says(statement: str, gold: str, language: str, *, sentence: bool) -> bool | 
         return True
     words = phrases(language)
     position = _find_word(statement, wanted_plain)
-    if position is None or _denied_word(statement, position, position + len(wanted_plain), words):
+    if position is None or denied_word(statement, position, position + len(wanted_plain), words):
         return False
     after, before = statement[position + len(wanted_plain) :], statement[:position]
     either = "|".join(word for word in words.alternatives if word.isascii())
@@ -268,7 +271,7 @@ def _joined(gap: str, words: Phrases) -> bool:
     entries = "|".join(words.alternatives + words.additions + words.both_links)
     return (
         re.fullmatch(
-            rf"[\s)\]*.]*(?:/|,|&|{entries})?[\s(\[*]*(?:\w+\s)?[(\[*]*",
+            rf"[\s)\]*.]*(?:/|,|&|{entries})?[\s(\[*]*(?:\w+\s){{0,2}}[(\[*]*",
             gap,
             re.IGNORECASE,
         )
@@ -276,7 +279,8 @@ def _joined(gap: str, words: Phrases) -> bool:
     )
 
 
-def _denied_word(statement: str, start: int, end: int, words: Phrases) -> bool:
+def denied_word(statement: str, start: int, end: int, words: Phrases) -> bool:
+    """Whether a word or letter is said not to be meant ("not A", AではなくC)."""
     before = rf"(?:(?<!\w)(?:{'|'.join(words.denied_before)})|n['’]t)(?:\s[^\W\d]+){{0,1}}\s[(*\"]*$"
     if re.search(before, statement[max(0, start - 40) : start], re.IGNORECASE):
         return True

@@ -92,6 +92,7 @@ class Phrases:
         neither: words that deny all the choices after them ("neither A nor B").
         takes, purpose: "it takes 4 hours", "to drive" 240 miles: the second number is what the first is needed for.
         but: words after which a clause counts on its own.
+        turns: words that turn against what was said before ("however", "on reading again").
         reasons: words that open a clause beside the point, a reason or a part ("because", "of whom").
         asides: prepositions that mark a number as circumstance ("in 3 days", "for 5 people").
         picks_before, picks_after: words around the choice letter that is picked ("I choose B", "B is correct").
@@ -178,6 +179,7 @@ class Phrases:
     takes: tuple[str, ...] = ()
     purpose: tuple[str, ...] = ()
     but: tuple[str, ...] = ()
+    turns: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     asides: tuple[str, ...] = ()
     picks_before: tuple[str, ...] = ()

@@ -36,7 +36,7 @@ ANNOUNCED = ("boxed", "anchor")  # methods of the rules that an answer was annou
 # The probability above which the likeliest option stands against what the rules say.
 _OTHER_NUMBER = 0.6
 _NUMBER_AFTER_ALL = 0.9
-_NO_ANSWER = 0.7
+_NO_ANSWER = 0.6
 _NO_ANSWER_ANNOUNCED = 0.5
 # What holds of a number wherever it is written counts for more than what holds of one of its mentions.
 _EVERYWHERE = ("in a reason", "before operator", "in parentheses", "in first clause")
@@ -69,6 +69,11 @@ class Option:
 
     mentions: tuple[Mention, ...]
     evidence: frozenset[str]
+
+    @property
+    def ambiguous(self) -> bool:
+        """It stands there with either sign ("x = 18 or x = -18")."""
+        return len({mention.values[0] for mention in self.mentions}) > 1
 
     @property
     def values(self) -> tuple[Fraction, ...]:
@@ -198,12 +203,12 @@ def decide(ruled: Ruled, found: list[Option], weighted: dict[str, float]) -> Opt
     if not likeliest.mentions:
         needed = _NO_ANSWER_ANNOUNCED if ruled.method in ANNOUNCED else _NO_ANSWER
         return likeliest if ruled.values and probability > needed else None
-    if ruled.method in ANNOUNCED:
+    if ruled.method in ANNOUNCED or likeliest.ambiguous:
         return None
     if not ruled.values:
         return likeliest if probability > _NUMBER_AFTER_ALL else None
     sizes = {_size(value) for value in ruled.values}
     agrees = sizes & {_size(value) for value in likeliest.values}
-    results = [option for option in found if {"after =", "last"} <= option.evidence]
+    results = [o for o in found if {"after =", "last"} <= o.evidence and "in a reason" not in o.evidence]
     calculated = any(sizes & {_size(value) for value in option.values} for option in results)
     return likeliest if probability > _OTHER_NUMBER and not agrees and not calculated else None

@@ -11,6 +11,10 @@ from eval.quantities import find_quantities
 
 _GROUP = re.compile(r"[(\[{]([^()\[\]{}]{1,400})[)\]}]")
 _UNKNOWN = re.compile(r"(?<![\w\\])[a-zA-Z](?:_\{?\d\}?)?\s?=")
+# "x = 2", "y = 1 - 2 = -1", but not "2x = 4" or "x + y = 4".
+_NAMED = re.compile(
+    r"(?<![\w\\^+*/-])(?<![+*/-]\s)(?P<name>[a-z])\s?=\s?(?:[\d\s+*/×·().,-]{1,60}=\s?)?(?P<value>-?\d[\d.,/]*)(?!\s?[\w+*/^=×·-])"
+)
 _END = r"[+-]?\s?(?:\\infty|∞|infinity|inf(?!\w)|\d+(?:[.,]\d+)?(?:\s?/\s?\d+)?)"
 _INTERVAL = re.compile(
     rf"(?P<left>[\[\](])\s*(?P<low>{_END})\s*(?:[;|]|,(?!\d+\s*[;|]))\s*(?P<high>{_END})\s*(?P<right>[\[\])])"
@@ -28,6 +32,16 @@ def read_tuple(statement: str, language: str) -> list[Fraction] | None:
     inner = groups[-1] if groups and len(find_quantities(groups[-1], language)) > 1 else statement
     whole = _listed(inner, language)
     return whole if whole is not None or inner is not statement else _listed_last(statement, language)
+
+
+def named_values(text: str, language: str) -> list[Fraction]:
+    """The last values of the unknowns of a text ("2x = 4, so x = 2. … y = 1 - 2 = -1"), by the letters' order."""
+    found: dict[str, Fraction] = {}
+    for match in _NAMED.finditer(text):
+        quantities = find_quantities(match["value"], language)
+        if len(quantities) == 1 and quantities[0].values:
+            found[match["name"]] = quantities[0].values[0]
+    return [found[name] for name in sorted(found)]
 
 
 def _listed(inner: str, language: str) -> list[Fraction] | None:
@@ -54,7 +68,7 @@ def _joint_pattern(language: str) -> re.Pattern[str]:
     words = phrases(language)
     joiners = "|".join(word for word in words.additions + words.alternatives if word.isascii() and word.isalpha())
     return re.compile(
-        rf"[,、](?!\d)|[\s$]+(?:{joiners})[\s$]+|(?<=\d),(?=\d)(?!\d{{3}}(?!\d))|と|または|もしくは|あるいは"
+        rf"[,、](?!\d)|[\s$]+(?:{joiners})[\s$]+|(?<=\d),(?=\d)(?!\d{{3}}(?!\d))|と(?=[\s(]?[-\d(a-zA-Z])|または|もしくは|あるいは"
     )
 
 

@@ -55,7 +55,9 @@ _OF = re.compile(r"\s(?:of|de|di|von)\s(?!(?:the|la|el|il|les?|una?|an?)\s)|\s?(
 _PRICE_GAP = re.compile(r"\s?(?:euros?|€|dollars?|francs?|franken|pfund|lire)\s", re.IGNORECASE)
 # After the cents of a price: its end, or for what it is paid ("3 Euro 50 pro Stück").
 _PRICE_END = re.compile(
-    r"(?!\s?[^\W_])|\s(?:pour|par|für|pro|por|per|for|each|in|en|chacune?|le|la|de plus|im|mehr)(?!\w)", re.IGNORECASE
+    r"(?!\s?[^\W_])|\s(?:pour|par|für|pro|por|per|for|each|in|en|chacune?|le|la|de plus|im|mehr|après|"
+    r"avant|au|aux|chez|nach|vor|am|bei|beim|después|antes|al|dopo|prima|allo|alla)(?!\w)",
+    re.IGNORECASE,
 )
 _GAPS = [
     (
