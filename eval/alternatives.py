@@ -12,7 +12,7 @@ from eval.quantities import Quantity
 from eval.units import convertible, priced, same
 
 _FILLER = r"(?:[$€£¥≈~=\s*_(\"'-]|(?<!\w)[a-zA-Z](?!\w))*"
-_GOES_ON = re.compile(r"\s?[-+*/×·÷=](?!\w*$)")  # what follows "or" is an equation of its own: "or 20 = A"
+_GOES_ON = re.compile(r"\s?(?!\*\*)[-+*/×·÷=](?!\w*$)")  # what follows "or" is an equation of its own: "or 20 = A"
 # Verbs after which stands what the numbers before them come to: "9 œufs à 2 dollars font 18 dollars".
 _MAKE = re.compile(
     EQUAL.pattern + r"|(?<!\w)(?:makes?|making|gives?|giving|leaving|yielding|costs?|comes? to|totals?|"
@@ -31,6 +31,7 @@ _IN_TOTAL = re.compile(
 )
 _ALSO = re.compile(r"\s?(?:also|aussi|également|también|auch|anche|pure)(?!\w)", re.IGNORECASE)  # "but also 20"
 _AT_A_PRICE = re.compile(r"\s(?:[^\W\d]+\s){1,2}(?:à|a|zu|at)\s", re.IGNORECASE)  # "5 bandes dessinées à 8 €"
+_COMPARED = re.compile(r"compared|rispetto|par rapport|respecto|frente|gegenüber|verglichen", re.IGNORECASE)
 _COMMA = re.compile(r"[,;、&\n]")
 
 
@@ -79,7 +80,7 @@ def alternatives(statement: str, kept: list[Quantity], words: Phrases) -> str | 
     guessing = _hedge_pattern(words).search(statement) is not None and EQUAL.search(statement) is None
     for one, other in itertools.pairwise(kept):
         gap = statement[one.end : other.start]
-        if len(gap) > 80:
+        if len(gap) > 80 or _COMPARED.search(gap):
             continue
         linked, joined, spans = _between(gap, words)
         linked = linked or paired

@@ -59,6 +59,7 @@ def stands_aside(text: str, start: int, end: int, before: list[Sentence], langua
     words = phrases(language)
     return (
         _in_parentheses(text[start:end])
+        or (_stated(text, before) and _part_pattern(words).match(text, start, end) is not None)
         or supposed_clause(text[start:end], language) == 0
         or only_compares(text, start, end, language)
         or _supposed(text, start, end, language)
@@ -66,6 +67,13 @@ def stands_aside(text: str, start: int, end: int, before: list[Sentence], langua
         or _verifies(text, start, end, before, language)
         or (_stated(text, before) and unasked_clause(text[start:end], language) == 0)
     )
+
+
+@functools.cache
+def _part_pattern(words: Phrases) -> re.Pattern[str]:
+    """Matches a sentence about a part of what was counted before it ("Two of them are …")."""
+    every = r"(?!each|every|all|both|chac|tou[st]|jede|alle|beide|ogn|ciasc|tutt|cada|tod)"
+    return re.compile(rf"{DRESS}{every}[^\W_]+\s(?:{'|'.join(words.part_of)})(?!\w)", re.IGNORECASE)
 
 
 def _supposed(text: str, start: int, end: int, language: str) -> bool:

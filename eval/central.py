@@ -51,6 +51,7 @@ _REACHES = re.compile(
 _ATTRIBUTE = re.compile(
     r"(?:\s[^\W\d]{3,}){1,3}\s(?:with|of|in|for|à|avec|de|en|mit|aus|für|con|di|a|da|per)\s[*$]*", re.IGNORECASE
 )
+_TOTAL = re.compile(r"in total|en total|au total|en tout|in totale|in tutto|insgesamt", re.IGNORECASE)
 _LABEL = re.compile(r"(?:#|(?<!\w)n[°º]|(?<!\w)(?:nr|no)\.)\s?$", re.IGNORECASE)
 _EQUALS_UNKNOWN = re.compile(r"\s?=\s?[a-zA-Z](?!\w)")  # "20 = x"
 _PARENTHESIS = re.compile(r"\([^()]{0,200}\)")
@@ -82,10 +83,12 @@ def last_side(statement: str, kept: list[Quantity]) -> tuple[list[Quantity], boo
 
 def _concluded(statement: str, quantities: list[Quantity], language: str) -> list[Quantity]:
     """The quantities after the last "so" of a sentence that has numbers after it."""
+    words = phrases(language)
     for match in reversed(list(_conclusion_pattern(language).finditer(statement))):
         after = [q for q in quantities if q.start >= match.end()]
-        if after:
-            return after
+        if not after or (_TOTAL.fullmatch(match[0]) and all(circumstance(statement, q, words) for q in after)):
+            continue  # "540 meters in total over the 3 days"
+        return after
     return quantities
 
 
@@ -129,6 +132,8 @@ def choose(
     central = [q for q in quantities if not circumstance(statement, q, words)]
     if len(central) > 1 and _purpose_pattern(words).search(statement[: central[-1].start]):
         return central[-2]
+    if not central and not sentence:
+        return first  # "the total is thus 100 kg for the 25 boxes"
     return (central or quantities)[-1]
 
 

@@ -23,6 +23,7 @@ _TAG = re.compile(
     r"</?(?:final_?answer|answer|final|result|b|strong|i|em|u|mark|span|p|div|sub|sup|li)>", re.IGNORECASE
 )
 _STRUCK = re.compile(r"~~[^~\n]{1,200}~~|<(del|s|strike)>[^<\n]{0,200}</\1>")
+_MINUS_APART = re.compile(r"(?<![\w)\]])(?<![\w)\]]\s)-\s+(?=\d+/\d)")  # what "-\\frac12" leaves
 _PER_HUNDRED = re.compile(r"(?<=\d)\s?p\.\s?(?:100|c\.)(?!\w)")  # "25 p. 100"
 _RAISED = re.compile(r"(?<=\d)[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
 _SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
@@ -68,6 +69,7 @@ def clean(text: str) -> str:
     if "\\" in text or "{" in text:
         for pattern, replacement in _LATEX:
             text = pattern.sub(replacement, text)
+        text = _MINUS_APART.sub("-", text)
     if "~~" in text or "<" in text:
         text = _TAG.sub(" ", _ANSWER_TAG.sub("\nAnswer: ", _STRUCK.sub(" ", text)))
     if not plain:

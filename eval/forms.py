@@ -118,7 +118,7 @@ def _article(statement: str, match: re.Match[str], words: Phrases) -> bool:
     word_follows = re.match(r"\s+[a-zà-ɏ0-9]", statement[match.end() :]) is not None
     joints = words.alternatives + words.additions + words.both_links
     joined = "|".join(word for word in joints if not japanese(word))
-    if re.match(rf"\s+(?:{joined})\s+[(\[*]*[A-J](?!\w)", statement[match.end() :]):
+    if re.match(rf"\s+(?:{joined})\s+(?:[^\W\d]{{2,3}}\s)?[(\[*]*[A-J](?!\w)", statement[match.end() :]):
         return False
     return match[1] is not None and match[1] in "AEIO" and word_follows and not bracketed
 
@@ -221,7 +221,8 @@ def _inner_truth_pattern(language: str) -> re.Pattern[str]:
     words = phrases(language)
     said = "|".join((*words.says_yes, *words.says_no))
     concluding = "|".join(word for word in conclusion_words(language) if not japanese(word))
-    return re.compile(rf"(?:[,;:—–、]\s?|(?<!\w)(?:{concluding})\s)(?P<word>{said})(?=[,;:.!—–。、])", re.IGNORECASE)
+    before = rf"(?:[,;:—–、]\s?|(?<!\w)(?:{concluding})\s)[*_]*"
+    return re.compile(rf"{before}(?P<word>{said})(?=[*_]*[,;:.!—–。、])", re.IGNORECASE)
 
 
 def says(statement: str, gold: str, language: str, *, sentence: bool) -> bool | str:
@@ -290,7 +291,11 @@ def denied_word(statement: str, start: int, end: int, words: Phrases) -> bool:
 
 
 def _after_last_correction(statement: str, words: Phrases, answer: str) -> str:
-    latin = "|".join(word for word in words.corrections if not japanese(word))
+    latin = "|".join(
+        rf"{word}(?=\s?[,:])" if word in words.denied_before else word  # "A; no, C" is C, "A, no la B" is A
+        for word in words.corrections
+        if not japanese(word)
+    )
     other = "|".join(word for word in words.corrections if japanese(word)) or "(?!)"
     pattern = re.compile(
         rf"(?:[.,;:!?…—–()\n-]\s*(?i:{latin})(?!\w)[\s.,:;!…—–-]*|(?:{other})[、。,\s]*)(?:(?!\d)\w+['\s,:]+){{0,4}}?(?={answer})"
