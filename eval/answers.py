@@ -7,10 +7,12 @@ numbers are not announced, ``ranking`` has the last word.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 
 from data_prep.languages import get_language
+from eval.candidates import Candidate
 from eval.golds import Gold, equals_gold, read_gold
 from eval.passages import read_passage
 from eval.ranking import ANNOUNCED, Option, Ruled, decide, options, weights
@@ -19,6 +21,8 @@ from eval.verdicts import judge
 
 _EXTRACTED = 200  # characters of an answer that are kept
 _MOST_SENTENCES = 6  # of a response whose numbers are weighed; longer ones end with their result
+_WORD = re.compile(r"\w")
+_LETTERS = re.compile(r"[^\W\d_]{2}")
 _SHORT = 40  # characters of a statement in which nothing is taken back
 
 
@@ -68,9 +72,7 @@ def grade(response: str, gold: str, language: str) -> Grade:
     target = read_gold(str(gold))
     text = Response(answer, language, target)
     ruling = _rule(text, target, language)
-    if target.kind != "number" or ruling.settled:
-        return ruling.grade
-    return _weigh(ruling, text, target, language)
+    return _weigh(ruling, text, target, language) if target.kind == "number" else ruling.grade
 
 
 def rule(response: str, gold: str, language: str) -> Grade:
@@ -90,12 +92,8 @@ def evidence(response: str, gold: str, language: str) -> tuple[Ruled, list[Optio
         return None
     text = Response(answer, language, target)
     ruling = _rule(text, target, language)
-    if ruling.settled:
-        return None
-    if len(text.parts) > _MOST_SENTENCES:
-        return None
-    passage = read_passage(text.window, text.parts, language)
-    return ruling.ruled, options(passage, language, ruling.ruled)
+    found = _options(ruling, text, language)
+    return (ruling.ruled, found) if found else None
 
 
 def matches(option: Option, gold: str) -> bool:
@@ -124,17 +122,21 @@ def _rule(text: Response, target: Gold, language: str) -> _Ruling:
         extracted = verdict.text.strip()[:_EXTRACTED] if verdict.text else None
         if verdict.reason is not None:
             return _ruling(Grade(False, extracted, verdict.reason))
-        announced_last = candidate.method in ANNOUNCED and not candidate.soft
-        announced_last = announced_last and len(candidate.text) <= _SHORT and not candidate.rest.strip()
         found = Grade(verdict.correct, extracted, candidate.method)
         method = "soft anchor" if candidate.soft else candidate.method
         ruled = Ruled(method, verdict.values, verdict.corrected)
-        return _Ruling(found, ruled, settled=verdict.settled or announced_last)
-    return (
-        _Ruling(Grade(False, None, "empty_box"), Ruled("empty_box"), settled=True)
-        if empty_box
-        else _ruling(Grade(False, None, "none"))
-    )
+        return _Ruling(found, ruled, settled=verdict.settled or _says_all(candidate, text.window))
+    if empty_box:
+        return _Ruling(Grade(False, None, "empty_box"), Ruled("empty_box"), settled=True)
+    return _ruling(Grade(False, None, "none"))
+
+
+def _says_all(candidate: Candidate, window: str) -> bool:
+    """Whether nothing can stand against a statement: a short announcement that ends the text, or a number alone."""
+    if _LETTERS.search(window) is None:
+        return True
+    announced = candidate.method in ANNOUNCED and not candidate.soft
+    return announced and len(candidate.text) <= _SHORT and not _WORD.search(candidate.rest)
 
 
 def _ruling(found: Grade) -> _Ruling:
@@ -142,14 +144,18 @@ def _ruling(found: Grade) -> _Ruling:
     return _Ruling(found, Ruled(found.method))
 
 
+def _options(ruling: _Ruling, text: Response, language: str) -> list[Option]:
+    """What there is to weigh; nothing where the rules' word stands, or the text is long or without a number."""
+    if ruling.settled or len(text.parts) > _MOST_SENTENCES or "±" in text.window:
+        return []
+    passage = read_passage(text.window, text.parts, language)
+    return options(passage, language, ruling.ruled) if passage.mentions else []
+
+
 def _weigh(ruling: _Ruling, text: Response, target: Gold, language: str) -> Grade:
     """The grade once all numbers of the text were weighed against each other and against "no answer"."""
-    if len(text.parts) > _MOST_SENTENCES or "±" in text.window:
-        return ruling.grade
-    passage = read_passage(text.window, text.parts, language)
-    if not passage.mentions:
-        return ruling.grade
-    chosen = decide(ruling.ruled, options(passage, language, ruling.ruled), weights())
+    found = _options(ruling, text, language)
+    chosen = decide(ruling.ruled, found, weights()) if found else None
     if chosen is None:
         return ruling.grade
     if not chosen.mentions:

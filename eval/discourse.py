@@ -15,6 +15,7 @@ from eval.phrases import DIRECT, Phrases, either_word, japanese, phrases
 from eval.sentences import Role, Sentence, sentences
 
 _DIGIT = re.compile(r"\d")
+_NUMBER = re.compile(r"\d+")
 _LATEST = 12  # sentences from the end that are read closely
 _REFUSAL_WINDOW = 2_000  # characters from the end in which a refusal is looked for
 _SUPPOSED = re.compile(r"\d.*(?<!\w)(?:if|when|wenn|falls|si|se)\s(?:[^\W\d]+\s){0,2}$", re.IGNORECASE | re.DOTALL)
@@ -142,8 +143,10 @@ def refuses(text: str, language: str) -> bool:
     words = phrases(language)
     text = text[-_REFUSAL_WINDOW:]
     withdrawals = list(_withdrawal_pattern(words).finditer(text))
-    if withdrawals and not _DIGIT.search(text, withdrawals[-1].end()):
-        return True
+    if withdrawals:
+        before, after = text[: withdrawals[-1].start()], text[withdrawals[-1].end() :]
+        if set(_NUMBER.findall(after)) <= set(_NUMBER.findall(before)):
+            return True  # no other number takes its place
     refusals = list(refusal_pattern(words).finditer(text))
     if not refusals:
         return False
@@ -158,6 +161,8 @@ def _turn_pattern(language: str) -> re.Pattern[str]:
     """Words after which an answer may follow a refusal: ", so", "Therefore", "quindi"."""
     words = phrases(language)
     entries = [word for word in (*words.but, *conclusion_words(language)) if not japanese(word)]
+    if language == "it":
+        entries = [word for word in entries if word != "so"]  # "I know"
     return re.compile(rf"(?<!\w)(?:{'|'.join(entries)})(?!\w)|ので、|よって|したがって|ですが、", re.IGNORECASE)
 
 

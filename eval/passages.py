@@ -15,7 +15,8 @@ from fractions import Fraction
 from data_prep.languages import get_language
 from eval.central import in_parenthesis
 from eval.conclusions import concludes
-from eval.phrases import PHRASES, Phrases
+from eval.denials import is_denied
+from eval.phrases import PHRASES, Phrases, phrases
 from eval.quantities import Quantity, find_quantities
 from eval.sentences import Sentence
 from eval.spelled import spelled_out, words_in_digits
@@ -40,7 +41,7 @@ class Mention:
 
     Args:
         sentence: the index of its sentence in ``Passage.sentences``.
-        values: what it can mean, the native reading first, ``size`` without its sign; ``percent``: a percent sign
+        values: what it can mean, the native reading first, ``sizes`` without signs; ``percent``: a percent sign
             follows.
         written: as it stands in the text.
         evidence: the names of what holds of it.
@@ -51,10 +52,10 @@ class Mention:
     percent: bool
     written: str
     evidence: set[str] = field(default_factory=set)
-    size: float = field(init=False)
+    sizes: tuple[float, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.size = abs(float(self.values[0]))
+        self.sizes = tuple(abs(float(value)) for value in self.values)
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ def _mentions(text: str, index: int, language: str) -> Iterator[Mention]:
     for place, number in enumerate(numbers):
         evidence = {*sentence.structure(number), *sentence.words_around(number)}
         for name, holds in (
+            ("denied", is_denied(text, numbers, place, phrases(language))),
             ("first in its sentence", place == 0),
             ("last in its sentence", place == len(numbers) - 1),
             ("alone in its sentence", len(numbers) == 1),
@@ -232,5 +234,5 @@ def _mark_central(mentions: list[Mention]) -> None:
     if central:
         central[0].evidence.add("first central")
         central[-1].evidence.add("last central")
-        if len({mention.size for mention in central}) == 1:
+        if len({mention.sizes[0] for mention in central}) == 1:
             central[0].evidence.add("only central")

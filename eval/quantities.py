@@ -71,6 +71,7 @@ _SHORT_SCALE = {
     "bn": 9,
 }
 _JAPANESE_SCALE = {"千": 3, "万": 4, "億": 8, "兆": 12}
+_JAPANESE_DIGITS = re.compile(r"\d{1,3}(?:,\d{3})+|\d{1,12}")
 _PARTS = re.compile(r"分の(\d{1,9})")
 
 
@@ -236,8 +237,10 @@ def _japanese(first: Fraction, text: str, end: int) -> tuple[tuple[Fraction, ...
             )
         else:
             break
-        following = re.compile(r"\d{1,3}(?:,\d{3})+|\d{1,12}").match(text, end)
+        following = _JAPANESE_DIGITS.match(text, end)
         if following is None:
+            if scale == 3 and text[end : end + 1] in _JAPANESE_SCALE:
+                continue  # 2千万
             break
         number, end = Fraction(int(following[0].replace(",", ""))), following.end()
     return (total + current + number,), end

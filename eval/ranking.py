@@ -37,7 +37,8 @@ ANNOUNCED = ("boxed", "anchor")  # methods of the rules that an answer was annou
 _OTHER_NUMBER = 0.6
 _NUMBER_AFTER_ALL = 0.9
 _NO_ANSWER = 0.6
-_NO_ANSWER_ANNOUNCED = 0.5
+_NO_ANSWER_ANNOUNCED = 0.7
+_FINAL = ("refusal", "unfinished")  # methods of the rules after which no number is the answer
 # What holds of a number wherever it is written counts for more than what holds of one of its mentions.
 _EVERYWHERE = ("in a reason", "before operator", "in parentheses", "in first clause")
 _PAIRS = (
@@ -62,6 +63,11 @@ class Ruled:
     values: tuple[Fraction, ...] = ()
     corrected: bool = False
 
+    @property
+    def sizes(self) -> frozenset[float]:
+        """The values, signs aside."""
+        return frozenset(abs(float(value)) for value in self.values)
+
 
 @dataclass(frozen=True)
 class Option:
@@ -73,22 +79,22 @@ class Option:
     @property
     def ambiguous(self) -> bool:
         """It stands there with either sign ("x = 18 or x = -18")."""
-        return len({mention.values[0] for mention in self.mentions}) > 1
+        return len({mention.values[0] > 0 for mention in self.mentions}) > 1
 
     @property
-    def values(self) -> tuple[Fraction, ...]:
-        """What the number can mean."""
-        return tuple(dict.fromkeys(value for mention in self.mentions for value in mention.values))
+    def sizes(self) -> set[float]:
+        """What the number can mean, signs aside."""
+        return {size for mention in self.mentions for size in mention.sizes}
 
 
 def options(passage: Passage, language: str, ruled: Ruled | None) -> list[Option]:
     """The different numbers of a passage, signs aside, in the order of their first mention; "no answer" comes last."""
     places: dict[float, list[int]] = {}
     for place, mention in enumerate(passage.mentions):
-        places.setdefault(mention.size, []).append(place)
+        places.setdefault(mention.sizes[0], []).append(place)
     values = list(places)
     ways = combinations(values)
-    ruled_sizes = {_size(value) for value in ruled.values} if ruled is not None else set()
+    ruled_sizes = ruled.sizes if ruled is not None else frozenset()
     greatest, smallest = max(values, default=0), min(values, default=0)
     concluded = bool(values) and concludes(passage.sentences[passage.mentions[-1].sentence], language)
     found = []
@@ -107,16 +113,12 @@ def options(passage: Passage, language: str, ruled: Ruled | None) -> list[Option
             evidence.add("smallest")
         if "first" in evidence or "last" in evidence:
             evidence.update(f"{one} & {other}" for one, other in _PAIRS if one in evidence and other in evidence)
-        if ruled is not None and ruled_sizes and any(_size(v) in ruled_sizes for m in mentions for v in m.values):
+        if ruled is not None and any(size in ruled_sizes for mention in mentions for size in mention.sizes):
             strength = "corrected" if ruled.corrected else "strong" if ruled.method in ANNOUNCED else "weak"
             evidence |= {f"rules, {strength}", f"rules:{ruled.method}"}
         found.append(Option(mentions, frozenset(evidence)))
     found.append(Option((), frozenset(_unanswered(passage, len(values), language, ruled))))
     return found
-
-
-def _size(value: Fraction) -> float:
-    return abs(float(value))
 
 
 def _position(passage: Passage, places: list[int], language: str, concluded: bool) -> Iterator[str]:
@@ -186,7 +188,7 @@ def weights() -> dict[str, float]:
 
 def probabilities(found: Iterable[Option], weighted: dict[str, float]) -> list[float]:
     """The probability of each option."""
-    scores = [sum(weighted.get(name, 0.0) for name in option.evidence) for option in found]
+    scores = [sum(map(weighted.get, option.evidence, itertools.repeat(0.0))) for option in found]
     most = max(scores)
     odds = [math.exp(score - most) for score in scores]
     return [odd / sum(odds) for odd in odds]
@@ -196,8 +198,11 @@ def decide(ruled: Ruled, found: list[Option], weighted: dict[str, float]) -> Opt
     """The option to take in place of what the rules say; None to leave it at that.
 
     An announced answer is only given up for "no answer", and so is the result of a calculation that ends the text;
-    where the rules found no answer or several, a number has to be all but certain.
+    where the rules found several answers, none or a corrected one, another number has to be all but certain.
     """
+    sizes = ruled.sizes
+    if sizes and not any(sizes & option.sizes for option in found):
+        return None  # the rules read a number in words that was not weighed
     odds = probabilities(found, weighted)
     probability, likeliest = max(zip(odds, found, strict=True), key=lambda pair: pair[0])
     if not likeliest.mentions:
@@ -205,10 +210,10 @@ def decide(ruled: Ruled, found: list[Option], weighted: dict[str, float]) -> Opt
         return likeliest if ruled.values and probability > needed else None
     if ruled.method in ANNOUNCED or likeliest.ambiguous:
         return None
-    if not ruled.values:
-        return likeliest if probability > _NUMBER_AFTER_ALL else None
-    sizes = {_size(value) for value in ruled.values}
-    agrees = sizes & {_size(value) for value in likeliest.values}
+    if not ruled.values or ruled.corrected:
+        certain = ruled.method not in _FINAL and probability > _NUMBER_AFTER_ALL
+        return likeliest if certain else None
+    agrees = sizes & likeliest.sizes
     results = [o for o in found if {"after =", "last"} <= o.evidence and "in a reason" not in o.evidence]
-    calculated = any(sizes & {_size(value) for value in option.values} for option in results)
+    calculated = any(sizes & option.sizes for option in results)
     return likeliest if probability > _OTHER_NUMBER and not agrees and not calculated else None

@@ -187,4 +187,4 @@ def _judge_symbolic(statement: str, target: Gold, language: str) -> Verdict:
 def _second_pattern(words: Phrases) -> re.Pattern[str]:
     """The start of a second answer after the first ("18. Or maybe 20")."""
     either = "|".join(word for word in words.alternatives if word.isascii())
-    return re.compile(rf"[\s$.]*(?:{either})\s+(?:\w+\s){{0,2}}[^\w\s]?(?=[$€£¥]?\d)", re.IGNORECASE)
+    return re.compile(rf"[\s$.]*(?:{either})\s+(?:\w+\s){{0,3}}[^\w\s]?(?=[$€£¥]?\d)", re.IGNORECASE)
