@@ -31,6 +31,13 @@ _IN_TOTAL = re.compile(
 )
 _ALSO = re.compile(r"\s?(?:also|aussi|également|también|auch|anche|pure)(?!\w)", re.IGNORECASE)  # "but also 20"
 _AT_A_PRICE = re.compile(r"\s(?:[^\W\d]+\s){1,2}(?:à|a|zu|at)\s", re.IGNORECASE)  # "5 bandes dessinées à 8 €"
+# "The price falls from 65 to 52": what it comes to stands last.
+_CHANGES = re.compile(
+    r"(?<!\w)(?:pass\w+|drop\w*|falls?|fell|goes|went|rises?|rose|sinks?|sank|fäll\w*|fiel\w*|steig\w*|stieg\w*|sink\w*|"
+    r"scend\w+|sal\w+|baj\w+|sub\w+|baiss\w+|tomb\w+|mont\w+)\s(?:[^\W\d]+\s){0,2}(?:de|from|von|da|desde|dai)"
+    r"\s[$€£¥*]*$",
+    re.IGNORECASE,
+)
 _COMPARED = re.compile(r"compared|rispetto|par rapport|respecto|frente|gegenüber|verglichen", re.IGNORECASE)
 _COMMA = re.compile(r"[,;、&\n]")
 
@@ -99,6 +106,8 @@ def alternatives(statement: str, kept: list[Quantity], words: Phrases) -> str | 
         if in_parenthesis(statement, other):
             continue
         if spans and re.match(r"\s[^\W\d]{3,}", gap) and _result_again(statement, one, kept):
+            continue
+        if spans and _CHANGES.search(statement, 0, one.start):
             continue
         if spans and _AT_A_PRICE.fullmatch(gap) and priced(statement, other) and not priced(statement, one):
             continue

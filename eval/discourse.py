@@ -16,6 +16,7 @@ from eval.sentences import Role, Sentence, sentences
 
 _DIGIT = re.compile(r"\d")
 _NUMBER = re.compile(r"\d+")
+_ASKS = re.compile("何|いく[つら]|どれ|どの")
 _LATEST = 12  # sentences from the end that are read closely
 _REFUSAL_WINDOW = 2_000  # characters from the end in which a refusal is looked for
 _SUPPOSED = re.compile(r"\d.*(?<!\w)(?:if|when|wenn|falls|si|se)\s(?:[^\W\d]+\s){0,2}$", re.IGNORECASE | re.DOTALL)
@@ -70,8 +71,9 @@ def _mistake_pattern(words: Phrases) -> re.Pattern[str]:
 
 
 def is_question(sentence: str) -> bool:
-    """Whether a sentence ends with a question mark."""
-    return sentence.rstrip(" \n*_\"')”»」』").endswith(("?", "？"))
+    """Whether a sentence ends with a question mark, or asks as Japanese does without one."""
+    sentence = sentence.rstrip(" \n*_\"')”»」』")
+    return sentence.endswith(("?", "？")) or (sentence.endswith("か。") and _ASKS.search(sentence) is not None)
 
 
 def asks_the_task(sentence: str, language: str) -> bool:

@@ -28,6 +28,8 @@ _ALONE = frozenset(
     | {"milliarde", "milione", "miliardo", "cento"}
 )
 _DIGIT = re.compile(r"\d")
+# "the two of them, three quarters" is no two and three quarters.
+_NO_ARTICLE = r"(?!(?:the|les?|la|aux|des|los|las|der|die|das|den|gli|dei|delle|ai|alle)(?!\w))"
 _THOUSAND, _MILLION = 1_000, 1_000_000
 _AND = re.compile(r"\s(?:(?:and|et|y|e|und)\s)?", re.IGNORECASE)
 # A number of a sentence's last words in kanji, with what it counts: 残りは十二個です.
@@ -225,7 +227,7 @@ def _after_patterns(words: Phrases) -> tuple[tuple[re.Pattern[str], Fraction], .
     for entries, part in parts:
         spaced = "|".join(entry for entry in entries if not japanese(entry))
         unspaced = [entry for entry in entries if japanese(entry)]
-        either = [rf"(?P<unit>(?:[ -]?[^\W\d]+\.?)?) (?:{spaced})(?!\w)"] * bool(spaced)
+        either = [rf"(?P<unit>(?:[ -]?{_NO_ARTICLE}[^\W\d]+\.?)?) (?:{spaced})(?!\w)"] * bool(spaced)
         either += [rf"(?P<counter>{_COUNTER})(?:{entry})" for entry in unspaced]
         patterns.append((re.compile("|".join(either) or "(?!)", re.IGNORECASE), part))
     return tuple(patterns)
@@ -300,7 +302,8 @@ def _with_parts(text: str, pattern: re.Pattern[str], part: Fraction, language: s
         else:
             value = quantity.values[0] + part * factor
         text = f"{text[: quantity.start]}{_with_unit(value, unit)}{text[match.end() :]}"
-    article = re.compile(rf"(?<!\w)(?:{'|'.join(words.articles)})\s?(?={pattern.pattern})", re.IGNORECASE)
+    either = "|".join(rf"{word}(?!\w)" if word[-1:].isalpha() or word[-1:] == "?" else word for word in words.articles)
+    article = re.compile(rf"(?<!\w)(?:{either})\s?(?={pattern.pattern})", re.IGNORECASE)
     for match in list(article.finditer(text))[::-1]:
         tail = pattern.match(text, match.end())
         if tail is not None and tail["unit"] and not _NUMBERED.search(text[: match.start()]):

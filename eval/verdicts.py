@@ -13,12 +13,14 @@ from fractions import Fraction
 
 from eval import clocks, forms, formulas, symbolic, tuples
 from eval.candidates import Candidate
+from eval.choices import NONE, settled_choice
 from eval.conclusions import concludes
 from eval.corrections import after_correction, opens_with_correction, retracted
 from eval.denials import is_rejected
+from eval.discourse import with_roles
 from eval.golds import Gold, equals_gold
 from eval.passages import before_reason
-from eval.phrases import Phrases, phrases
+from eval.phrases import Phrases, either_word, phrases
 from eval.portions import out_of_in_digits
 from eval.quantities import find_quantities
 from eval.readings import Reading, read_number, says_none
@@ -100,6 +102,8 @@ def judge(candidate: Candidate, target: Gold, language: str) -> Verdict:
 def _corrected(statement: str, rest: str, language: str, target: Gold, *, weak: bool) -> str:
     """The statement with what follows it, when that takes it back or puts another answer beside it."""
     tail = rest[:600]
+    if target.kind == "choice" and (letter := _other_choice(tail, language)) is not None:
+        return letter
     if target.kind in ("choice", "time") and opens_with_correction(tail, phrases(language)) is not None:
         joined = f"{statement} {tail[:200]}"
         nothing = target.kind == "choice" and forms.read_choice(joined, language, sentence=weak) is None
@@ -116,6 +120,18 @@ def _corrected(statement: str, rest: str, language: str, target: Gold, *, weak: 
             if number and first.status == "value":
                 return f"{first.text} or {tail[second.end() :][number[0].start : number[0].end]}"
     return statement
+
+
+def _other_choice(tail: str, language: str) -> str | None:
+    """The letter that takes the place of one announced before ("… Zut, je me suis trompé : c'est la D")."""
+    words = phrases(language)
+    if opens_with_correction(tail, words) is not None:
+        letter = forms.read_choice(tail[:200], language, sentence=True)
+        return letter if letter != forms.SEVERAL else None
+    if re.search(either_word(words.turns), tail, re.IGNORECASE) is None:
+        return None
+    letter = settled_choice(tail, with_roles(tail, language), language)
+    return letter if letter != NONE else None
 
 
 def _nothing_new(statement: str, before: str, language: str) -> bool:

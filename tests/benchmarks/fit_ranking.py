@@ -1,6 +1,8 @@
 """Fit the weights of ``eval/ranking.py``, and say how it does on authors whose texts it never saw.
 
-    python tests/benchmarks/fit_ranking.py [--folds 10] [--write docs/grading.md] [--no_weights true]
+    python tests/benchmarks/fit_ranking.py [--folds 10] [--write docs/grading.md]
+    python tests/benchmarks/fit_ranking.py --held_out AUTHOR [AUTHOR …]     # only these, and no weights are written
+    python tests/benchmarks/fit_ranking.py --check          # do the weights that are there decide as new ones would?
 
 The texts are those of ``tests/eval/cases/``: ``prose.jsonl`` by author, and ``answers.jsonl``, with which the rules
 were taught and which therefore does not say how far to trust them. The authors are parted into folds; each fold is
@@ -21,6 +23,7 @@ from markdown_tables import percent, replace_section, table
 from tqdm import tqdm
 
 from data_prep.languages import LANGUAGES
+from eval import ranking
 from eval.answers import evidence, matches, rule
 from eval.ranking import Option, Ruled, decide
 from launch.errors import InputError
@@ -126,15 +129,19 @@ def graded(text: Text, weights: dict[str, float]) -> bool:
     return text.right[text.options.index(chosen)] == text.correct and bool(chosen.mentions)
 
 
-def held_out(texts: list[Text], folds: int) -> list[tuple[Text, bool]]:
-    """Each text of the authors with its verdict under weights fitted without its author."""
-    authors = sorted({text.author for text in texts} - {TAUGHT})
+def held_out(texts: list[Text], authors: list[set[str]]) -> list[tuple[Text, bool]]:
+    """Each text of the authors with its verdict under weights fitted without them, part by part."""
     verdicts = []
-    for fold in tqdm(range(folds), desc="folds", leave=False):
-        out = set(authors[fold::folds])
-        weights = fit([text for text in texts if text.author not in out])
-        verdicts += [(text, graded(text, weights)) for text in texts if text.author in out]
+    for part in tqdm(authors, desc="parts", leave=False):
+        weights = fit([text for text in texts if text.author not in part])
+        verdicts += [(text, graded(text, weights)) for text in texts if text.author in part]
     return verdicts
+
+
+def agreement(texts: list[Text]) -> float:
+    """The share of the texts on which the weights that are there and new ones come to the same verdict."""
+    new, old = fit(texts), ranking.weights()
+    return sum(graded(text, new) == graded(text, old) for text in texts) / len(texts)
 
 
 def report(verdicts: list[tuple[Text, bool]]) -> str:
@@ -163,16 +170,30 @@ def main() -> None:
     """Fit, report, write."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--folds", type=int, default=10, help="parts of the authors; 0 fits without a report")
+    parser.add_argument(
+        "--held_out", nargs="+", metavar="AUTHOR", help="report on these authors alone, fit nothing else"
+    )
+    parser.add_argument("--check", action="store_true", help="compare the weights that are there with new ones")
     parser.add_argument("--write", type=Path, help="a document that has <!-- ranking --> … <!-- /ranking -->")
-    parser.add_argument("--no_weights", type=bool, default=False, help="leave eval/ranking.json as it is")
     arguments = parser.parse_args()
     texts = read(CASES / "prose.jsonl", taught=False) + read(CASES / "answers.jsonl", taught=True)
-    if arguments.folds:
-        text = report(held_out(texts, arguments.folds))
+    authors = sorted({text.author for text in texts} - {TAUGHT})
+    if unknown := set(arguments.held_out or ()) - set(authors):
+        raise InputError(f"no text is by {', '.join(sorted(unknown))}; the authors are {', '.join(authors)}")
+    if arguments.check:
+        print(f"{agreement(texts):.2%} of the texts are decided as by new weights")
+        return
+    parts = (
+        [set(arguments.held_out)]
+        if arguments.held_out
+        else [set(authors[n :: arguments.folds]) for n in range(arguments.folds)]
+    )
+    if parts:
+        text = report(held_out(texts, parts))
         print(text)
         if arguments.write:
             replace_section(arguments.write, "ranking", text)
-    if not arguments.no_weights:
+    if not arguments.held_out:
         weights = fit(texts)
         rounded = {name: round(weight, 2) for name, weight in sorted(weights.items())}
         WEIGHTS.write_text(json.dumps(rounded, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
