@@ -13,12 +13,14 @@ from fractions import Fraction
 
 from data_prep.languages import get_language
 from eval.candidates import Candidate
+from eval.clocks import same_time
 from eval.golds import Gold, equals_gold, read_gold
 from eval.passages import read_passage
 from eval.ranking import ANNOUNCED, Option, Ruled, decide, options, weights
 from eval.responses import Response, after_thinking, statements
 from eval.verdicts import judge
 
+_WEIGHED = ("number", "time")  # kinds of golds for which all candidates of a response are weighed
 _EXTRACTED = 200  # characters of an answer that are kept
 _MOST_SENTENCES = 6  # of a response whose numbers are weighed; longer ones end with their result
 _WORD = re.compile(r"\w")
@@ -72,7 +74,7 @@ def grade(response: str, gold: str, language: str) -> Grade:
     target = read_gold(str(gold))
     text = Response(answer, language, target)
     ruling = _rule(text, target, language)
-    return _weigh(ruling, text, target, language) if target.kind == "number" else ruling.grade
+    return _weigh(ruling, text, target, language) if target.kind in _WEIGHED else ruling.grade
 
 
 def rule(response: str, gold: str, language: str) -> Grade:
@@ -88,17 +90,22 @@ def evidence(response: str, gold: str, language: str) -> tuple[Ruled, list[Optio
     """What ``ranking`` chooses from in a response, and what the rules say; None where it is not asked."""
     answer = after_thinking(response)
     target = read_gold(str(gold))
-    if answer is None or target.kind != "number":
+    if answer is None or target.kind not in _WEIGHED:
         return None
     text = Response(answer, language, target)
     ruling = _rule(text, target, language)
-    found = _options(ruling, text, language)
+    found = _options(ruling, text, target, language)
     return (ruling.ruled, found) if found else None
 
 
 def matches(option: Option, gold: str) -> bool:
     """Whether a number of a response is the gold."""
-    target = read_gold(str(gold))
+    return _matches(option, read_gold(str(gold)))
+
+
+def _matches(option: Option, target: Gold) -> bool:
+    if target.time is not None:
+        return any(mention.time is not None and same_time(mention.time, target.time) for mention in option.mentions)
     return any(equals_gold(mention.values, target, percent=mention.percent) for mention in option.mentions)
 
 
@@ -144,21 +151,20 @@ def _ruling(found: Grade) -> _Ruling:
     return _Ruling(found, Ruled(found.method))
 
 
-def _options(ruling: _Ruling, text: Response, language: str) -> list[Option]:
+def _options(ruling: _Ruling, text: Response, target: Gold, language: str) -> list[Option]:
     """What there is to weigh; nothing where the rules' word stands, or the text is long or without a number."""
     if ruling.settled or len(text.parts) > _MOST_SENTENCES or "±" in text.window:
         return []
-    passage = read_passage(text.window, text.parts, language)
+    passage = read_passage(text.window, text.parts, language, times=target.kind == "time")
     return options(passage, language, ruling.ruled) if passage.mentions else []
 
 
 def _weigh(ruling: _Ruling, text: Response, target: Gold, language: str) -> Grade:
     """The grade once all numbers of the text were weighed against each other and against "no answer"."""
-    found = _options(ruling, text, language)
+    found = _options(ruling, text, target, language)
     chosen = decide(ruling.ruled, found, weights()) if found else None
     if chosen is None:
         return ruling.grade
     if not chosen.mentions:
         return Grade(False, ruling.grade.extracted, "not_given")
-    correct = any(equals_gold(mention.values, target, percent=mention.percent) for mention in chosen.mentions)
-    return Grade(correct, chosen.mentions[-1].written[:_EXTRACTED], "weighed")
+    return Grade(_matches(chosen, target), chosen.mentions[-1].written[:_EXTRACTED], "weighed")

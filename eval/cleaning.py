@@ -24,6 +24,7 @@ _TAG = re.compile(
 )
 _STRUCK = re.compile(r"~~[^~\n]{1,200}~~|<(del|s|strike)>[^<\n]{0,200}</\1>")
 _MINUS_APART = re.compile(r"(?<![\w)\]])(?<![\w)\]]\s)-\s+(?=\d+/\d)")  # what "-\\frac12" leaves
+_PRICE = re.compile(r"(?<![\d.,])(\d{1,6})\s?€\s?(\d{2})(?!\d|[.,]\d)")  # 3€50
 _PER_HUNDRED = re.compile(r"(?<=\d)\s?p\.\s?(?:100|c\.)(?!\w)")  # "25 p. 100"
 _RAISED = re.compile(r"(?<=\d)[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
 _SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
@@ -78,6 +79,8 @@ def clean(text: str) -> str:
             text = _MIXED_JAPANESE_BAR.sub(r"\1 ", text)
         if "分の" in text:
             text = _MIXED_JAPANESE.sub(r"\1 \3/\2", text)
+    if "€" in text:
+        text = _PRICE.sub(r"\1.\2 €", text)
     if "p. " in text or "p.c" in text:
         text = _PER_HUNDRED.sub(" %", text)
     if "^" in text or not plain:

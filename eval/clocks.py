@@ -37,8 +37,13 @@ def read_time(statement: str, language: str) -> Time | str | None:
     Of several times in a statement the one in bold is meant, else the last: a story goes from the start to the end.
     ``SEVERAL`` for a span ("from 1:30 to 3:45") or for alternatives.
     """
-    words = phrases(language)
     statement = time_words_in_digits(statement, language)
+    return _chosen(statement, find_times(statement, language), phrases(language))
+
+
+def find_times(statement: str, language: str) -> list[tuple[re.Match[str], Time]]:
+    """All clock times of a statement in digits ("3:45 pm", "15 h 30"), with where each stands; no durations."""
+    words = phrases(language)
     found: list[tuple[re.Match[str], Time]] = []
     for match in _CLOCK.finditer(statement):
         marker = _half_of_day(statement, match, words)
@@ -51,7 +56,13 @@ def read_time(statement: str, language: str) -> Time | str | None:
         minute = int(match["minute"] or (30 if match["half"] else 0))
         if int(match["hour"]) <= 24 and minute < 60:
             found.append((match, (int(match["hour"]), minute, marker)))
-    return _chosen(statement, found, words)
+    return found
+
+
+def minutes(time: Time) -> int:
+    """Minutes since midnight; a time without its half of the day is taken as it is written."""
+    hour, minute, marker = time
+    return (hour % 12 + 12 * (marker == "pm") if marker else hour) * 60 + minute
 
 
 def _is_duration(statement: str, match: re.Match[str]) -> bool:

@@ -9,11 +9,12 @@ import bisect
 import functools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from data_prep.languages import get_language
 from eval.central import in_parenthesis
+from eval.clocks import Time, find_times, minutes, time_words_in_digits
 from eval.conclusions import concludes
 from eval.denials import is_denied
 from eval.phrases import PHRASES, Phrases, phrases
@@ -23,6 +24,7 @@ from eval.spelled import spelled_out, words_in_digits
 from eval.units import compound
 
 _LONGEST = 2_000  # characters of a sentence that are read
+_FEW_WORDS, _FEW_CHARACTERS = 2, 8
 _CLAUSE = re.compile(r"[,;:](?=\s)|[—–(（、。：；)]|\s-\s")
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 _BEFORE_OPERATOR = re.compile(r"\s?[%$€£¥]?\s?[^\W\d]{0,12}\s?[-+×*·÷/−x=]\s?[\d(]")
@@ -44,6 +46,7 @@ class Mention:
         values: what it can mean, the native reading first, ``sizes`` without signs; ``percent``: a percent sign
             follows.
         written: as it stands in the text.
+        time: for a clock time, whose ``values`` are its minutes since midnight.
         evidence: the names of what holds of it.
     """
 
@@ -52,6 +55,7 @@ class Mention:
     percent: bool
     written: str
     evidence: set[str] = field(default_factory=set)
+    time: Time | None = None
     sizes: tuple[float, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -66,14 +70,16 @@ class Passage:
     mentions: tuple[Mention, ...]
 
 
-def read_passage(window: str, parts: list[Sentence], language: str) -> Passage:
-    """The sentences of a cleaned text with their numbers."""
+def read_passage(window: str, parts: list[Sentence], language: str, *, times: bool = False) -> Passage:
+    """The sentences of a cleaned text with their numbers, or with their clock times instead."""
     texts, mentions = [], []
     for index, part in enumerate(parts):
         text = window[part.start : part.end][-_LONGEST:]
-        text = words_in_digits(spelled_out(text, language), language)
+        text = (
+            time_words_in_digits(text, language) if times else words_in_digits(spelled_out(text, language), language)
+        )
         texts.append(text)
-        for mention in _mentions(text, index, language):
+        for mention in _times(text, index, language) if times else _numbers(text, index, language):
             mention.evidence.add(f"role:{part.role}")
             if index == 0:
                 mention.evidence.add("in first sentence")
@@ -84,8 +90,22 @@ def read_passage(window: str, parts: list[Sentence], language: str) -> Passage:
     return Passage(tuple(texts), tuple(mentions))
 
 
-def _mentions(text: str, index: int, language: str) -> Iterator[Mention]:
+def _numbers(text: str, index: int, language: str) -> Iterator[Mention]:
     numbers, smaller = compound(text, [number for number in find_quantities(text, language) if number.values])
+    for mention, number in zip(_mentions(text, numbers, index, language), numbers, strict=True):
+        if number.start in smaller:
+            mention = replace(mention, values=number.values + smaller[number.start])
+        yield mention
+
+
+def _times(text: str, index: int, language: str) -> Iterator[Mention]:
+    found = find_times(text, language)
+    places = [Quantity(match.start(), match.end(), (Fraction(minutes(time)),)) for match, time in found]
+    for mention, (_, time) in zip(_mentions(text, places, index, language), found, strict=True):
+        yield replace(mention, time=time)
+
+
+def _mentions(text: str, numbers: list[Quantity], index: int, language: str) -> Iterator[Mention]:
     if not numbers:
         return
     sentence = _Sentence(text, language)
@@ -97,12 +117,12 @@ def _mentions(text: str, index: int, language: str) -> Iterator[Mention]:
             ("first in its sentence", place == 0),
             ("last in its sentence", place == len(numbers) - 1),
             ("alone in its sentence", len(numbers) == 1),
+            ("little else in its sentence", sentence.says_little),
             ("sentence concludes", concluding),
         ):
             if holds:
                 evidence.add(name)
-        values = number.values + smaller.get(number.start, ())
-        yield Mention(index, values, number.percent, text[number.start : number.end].strip(), evidence)
+        yield Mention(index, number.values, number.percent, text[number.start : number.end].strip(), evidence)
 
 
 class _Sentence:
@@ -118,6 +138,8 @@ class _Sentence:
         self._reasons = [match.start() for match in anywhere.finditer(text)]
         self._explains = _JAPANESE_EXPLANATION.search(_ENDS_NOT.sub("", text)) is not None
         self._bold = "**" in text
+        # "A: 66", 66個: no more than a label and a unit.
+        self.says_little = len(self._words) <= _FEW_WORDS if self._spaced else len(text.strip()) <= _FEW_CHARACTERS
         self._parentheses = "(" in text
         self._equals = "=" in text
 

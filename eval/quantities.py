@@ -49,7 +49,7 @@ _PERCENT = re.compile(
 # "Minus" after a number subtracts; the Romance words do so more often, and mean "less" too.
 _MINUS_WORD = re.compile(
     r"(?:(?:(?<!\d)(?<!\d\s)(?<!\w)(?:minus|negative)|(?:^|[=:]\s?|\b(?:est|était|de|d'|à|fait|faisait|indique|marque|atteint|"
-    r"es|son|era|eran|hay|hace|hacía|marca|marcaba|a|è|era|di|sono|erano|fa|faceva|segna|segnava)\s+)(?:moins|menos|meno))\s|マイナス)$",
+    r"vaut|vale|gleich|es|son|era|eran|hay|hace|hacía|marca|marcaba|a|è|era|di|sono|erano|fa|faceva|segna|segnava)\s+)(?:moins|menos|meno))\s|マイナス)$",
     re.IGNORECASE,
 )
 _MINUTES = re.compile(r"\s?min(?:utes?|uten|utos?|uti)?\b", re.IGNORECASE)

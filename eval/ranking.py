@@ -93,7 +93,8 @@ def options(passage: Passage, language: str, ruled: Ruled | None) -> list[Option
     for place, mention in enumerate(passage.mentions):
         places.setdefault(mention.sizes[0], []).append(place)
     values = list(places)
-    ways = combinations(values)
+    timed = any(mention.time is not None for mention in passage.mentions)
+    ways = [set()] * len(values) if timed else combinations(values)
     ruled_sizes = ruled.sizes if ruled is not None else frozenset()
     greatest, smallest = max(values, default=0), min(values, default=0)
     concluded = bool(values) and concludes(passage.sentences[passage.mentions[-1].sentence], language)
@@ -197,12 +198,14 @@ def probabilities(found: Iterable[Option], weighted: dict[str, float]) -> list[f
 def decide(ruled: Ruled, found: list[Option], weighted: dict[str, float]) -> Option | None:
     """The option to take in place of what the rules say; None to leave it at that.
 
-    An announced answer is only given up for "no answer", and so is the result of a calculation that ends the text;
-    where the rules found several answers, none or a corrected one, another number has to be all but certain.
+    The result that a text ends with stands, and an announced answer is only given up for "no answer"; where the rules
+    found several answers, none or a corrected one, another number has to be all but certain.
     """
     sizes = ruled.sizes
     if sizes and not any(sizes & option.sizes for option in found):
         return None  # the rules read a number in words that was not weighed
+    if ruled.method not in ANNOUNCED and any(sizes & option.sizes for option in found if _concludes(option.evidence)):
+        return None
     odds = probabilities(found, weighted)
     probability, likeliest = max(zip(odds, found, strict=True), key=lambda pair: pair[0])
     if not likeliest.mentions:
@@ -213,7 +216,12 @@ def decide(ruled: Ruled, found: list[Option], weighted: dict[str, float]) -> Opt
     if not ruled.values or ruled.corrected:
         certain = ruled.method not in _FINAL and probability > _NUMBER_AFTER_ALL
         return likeliest if certain else None
-    agrees = sizes & likeliest.sizes
-    results = [o for o in found if {"after =", "last"} <= o.evidence and "in a reason" not in o.evidence]
-    calculated = any(sizes & option.sizes for option in results)
-    return likeliest if probability > _OTHER_NUMBER and not agrees and not calculated else None
+    return likeliest if probability > _OTHER_NUMBER and not sizes & likeliest.sizes else None
+
+
+def _concludes(evidence: frozenset[str]) -> bool:
+    """Whether a number ends the text as its result: of a calculation, of a conclusion, or on a line of its own."""
+    if {"after =", "in last sentence"} <= evidence or {"after =", "last"} <= evidence:
+        return True
+    said = {"sentence concludes", "little else in its sentence"} & evidence
+    return {"in last sentence", "alone in its sentence"} <= evidence and bool(said)

@@ -52,7 +52,9 @@ _RATIOS = frozenset(ratio for _, _, ratio in _PAIRS)
 _AND = r"\s*(?:,|and|et|y|e|und|con|mit|avec|と)?\s*"
 _AND_PART = re.compile(r"\s[^\W\d]{2,20}\s(?:and|et|y|e|und)\s", re.IGNORECASE)
 _OF = re.compile(r"\s(?:of|de|di|von)\s(?!(?:the|la|el|il|les?|una?|an?)\s)|\s?(?:[.,;:!)]|$)", re.IGNORECASE)
-_PRICE_GAP = re.compile(r"\s?(?:euros?|€|dollars?|francs?|franken|pfund|lire)\s", re.IGNORECASE)
+_PRICE_GAP = re.compile(
+    r"\s?(?:euros?|€|dollars?|francs?|franken|pfund|pounds?|lire)\s(?:(?:et|e|y|und|and)\s)?", re.IGNORECASE
+)
 # After the cents of a price: its end, or for what it is paid ("3 Euro 50 pro Stück").
 _PRICE_END = re.compile(
     r"(?!\s?[^\W_])|\s(?:pour|par|für|pro|por|per|for|each|in|en|chacune?|le|la|de plus|im|mehr|après|"

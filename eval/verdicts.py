@@ -179,6 +179,7 @@ def _judge_time(statement: str, target: Gold, language: str) -> Verdict:
         True,
         clocks.same_time(time, target.time),
         f"{time[0]}:{time[1]:02d} {time[2]}".strip(),
+        values=(Fraction(clocks.minutes(time)),),
     )
 
 
