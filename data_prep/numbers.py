@@ -110,7 +110,8 @@ def find_number_words(text: str, language: str) -> list[Number]:
 
 def _scales_digits(narrow: str, number: Number, entry: Language) -> bool:
     before, word = narrow[max(0, number.start - 2) : number.start], number.text.lower()
-    scales = (word if entry.spaced else word[0]) in entry.scale_words or entry.fraction_words.get(word, "").lstrip("?") == _DOZEN_VALUE
+    dozen = entry.fraction_words.get(word, "").lstrip("?") == _DOZEN_VALUE
+    scales = dozen or (word if entry.spaced else word[0]) in entry.scale_words
     return scales and before.rstrip(" -")[-1:].isdecimal()
 
 

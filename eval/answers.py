@@ -153,10 +153,18 @@ def _ruling(found: Grade) -> _Ruling:
 
 def _options(ruling: _Ruling, text: Response, target: Gold, language: str) -> list[Option]:
     """What there is to weigh; nothing where the rules' word stands, or the text is long or without a number."""
-    if ruling.settled or len(text.parts) > _MOST_SENTENCES or "±" in text.window:
+    if ruling.settled or len(text.parts) > _MOST_SENTENCES or "±" in text.window or _ends_with_result(ruling, text):
         return []
     passage = read_passage(text.window, text.parts, language, times=target.kind == "time")
     return options(passage, language, ruling.ruled) if passage.mentions else []
+
+
+def _ends_with_result(ruling: _Ruling, text: Response) -> bool:
+    """Whether the last sentence is a calculation with the number as its result: ``decide`` would leave it at that."""
+    number = (ruling.grade.extracted or "").lstrip("$€£¥ ")
+    last = text.window[text.parts[-1].start :] if text.parts and ruling.ruled.values else ""
+    place = last.rfind(number) if number and "=" in last else -1
+    return place > 0 and last[:place].rstrip(" *$€£¥(").endswith("=")
 
 
 def _weigh(ruling: _Ruling, text: Response, target: Gold, language: str) -> Grade:

@@ -1,6 +1,6 @@
 """How graders that people use do on the case table: right verdicts by language, and wrong answers accepted.
 
-    python tests/benchmarks/graders.py [--cases FILE] [--write docs/grading.md]
+    python tests/benchmarks/graders.py [--cases FILE] [--write docs/grading.md [--section NAME]]
 
 math-verify is the installed package, lm-eval too where it is installed (``pip install --no-deps lm-eval``; else its
 rows are left out and said to be). simple-evals and NeMo-Skills are no packages of PyPI: their rules are written here
@@ -212,6 +212,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="How graders that people use do on the case table.")
     parser.add_argument("--cases", type=Path, default=CASES)
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the tables into this document")
+    parser.add_argument("--section", default="graders", help="which table of the document")
     arguments = parser.parse_args()
     logging.getLogger("math_verify").setLevel(logging.CRITICAL)
     cases = read_cases(arguments.cases)
@@ -221,7 +222,7 @@ def main() -> None:
         text += "\n\nlm-eval was not installed where this table was made; its rows are left out."
     print(text)
     if arguments.write is not None:
-        replace_section(arguments.write, "graders", text)
+        replace_section(arguments.write, arguments.section, text)
 
 
 if __name__ == "__main__":

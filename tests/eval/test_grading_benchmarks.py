@@ -94,3 +94,25 @@ def test_another_grading_is_shown_beside_the_one_before(
     ]  # fmt: skip
     assert (tmp_path / "list.md").read_text(encoding="utf-8").count("Tom a maintenant") == (3 if changed else 0)
     assert scores.read_bytes() == written, "the folder stays as it was"
+
+
+@pytest.mark.slow
+def test_weights_fitted_without_an_author_read_that_author_better_than_the_rules_do() -> None:
+    finished = run("fit_ranking.py", "--held_out", "typical 4", "everyday 5", "fluent 2")
+    assert finished.returncode == 0, finished.stderr[-2000:]
+    rules, weighed = (float(cell.removesuffix(" %")) for cell in cells(finished.stdout)["all"][1:3])
+    assert weighed > rules + 5
+
+
+@pytest.mark.slow
+def test_the_weights_are_those_of_the_texts() -> None:
+    """Fitted anew they decide alike; not the same to the digit, since that depends on the machine."""
+    finished = run("fit_ranking.py", "--check")
+    assert finished.returncode == 0, finished.stderr[-2000:]
+    assert float(finished.stdout.partition("%")[0]) >= 99.5
+
+
+def test_an_author_who_wrote_nothing_is_named() -> None:
+    finished = run("fit_ranking.py", "--held_out", "nobody 1")
+    assert finished.returncode == 1
+    assert "no text is by nobody 1; the authors are" in finished.stderr

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections import defaultdict
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,10 +19,13 @@ from eval.discourse import with_roles
 from eval.passages import Mention, read_passage
 from eval.ranking import Option, Ruled, decide, options, probabilities, weights
 
-CASES = [
-    json.loads(line)
-    for line in (Path(__file__).parent / "cases" / "prose.jsonl").read_text(encoding="utf-8").splitlines()
-]
+
+def table(name: str) -> list[dict[str, str]]:
+    path = Path(__file__).parent / "cases" / f"{name}.jsonl"
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+CASES, HELD_OUT = table("prose"), table("held_out")
 
 
 def evidence(text: str, language: str) -> dict[str, frozenset[str]]:
@@ -107,12 +109,12 @@ ELSE, NOTHING = option(12), Option((), frozenset(["nothing"]))
         (Ruled("unfinished"), [option(18), NOTHING], {"option (18,)": 9.0}, None),
         (Ruled("several"), [option(18), ELSE, NOTHING], {"option (12,)": 2.0}, None),
         (Ruled("several"), [option(18), ELSE, NOTHING], {"option (12,)": 9.0}, ELSE),
-        (Ruled("last_number", (Fraction(18),), corrected=True), [option(18), ELSE, NOTHING], {"option (12,)": 2.0}, None),
+        (Ruled("bare", (Fraction(18),), corrected=True), [option(18), ELSE, NOTHING], {"option (12,)": 2.0}, None),
         (Ruled("last_number", (Fraction(7),)), [option(18), ELSE, NOTHING], {"option (12,)": 9.0}, None),
         (Ruled("last_number", (Fraction(18),)), [option(18), option(5, -5), NOTHING], {"option (5, -5)": 9.0}, None),
     ],
     ids=[
-        "another number is likelier", "not likely enough", "no answer is likelier", "announced", "announced, withdrawn",
+        "another is likelier", "not likely enough", "no answer is likelier", "announced", "announced, withdrawn",
         "refused", "broken off", "two answers", "two answers, one all but certain", "corrected", "a number in words",
         "either sign",
     ],
@@ -123,12 +125,21 @@ def test_what_stands_against_the_rules(
     assert decide(ruled, found, weighted) == taken
 
 
-def test_the_result_of_a_calculation_at_the_end_stays() -> None:
-    result = Option(option(18).mentions, frozenset(["after =", "last"]))
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"after =", "in last sentence"},
+        {"alone in its sentence", "in last sentence", "sentence concludes"},
+        {"alone in its sentence", "in last sentence", "little else in its sentence"},
+    ],
+    ids=["of a calculation", "of a conclusion", "on a line of its own"],
+)
+def test_the_result_that_a_text_ends_with_stays(said: set[str]) -> None:
+    result = Option(option(18).mentions, frozenset(said))
     ruled = Ruled("last_number", (Fraction(18),))
     assert decide(ruled, [ELSE, result, NOTHING], {"option (12,)": 9.0}) is None
-    reason = Option(result.mentions, result.evidence | {"in a reason"})
-    assert decide(ruled, [ELSE, reason, NOTHING], {"option (12,)": 9.0}) is ELSE
+    earlier = Option(result.mentions, frozenset(said - {"in last sentence"}))
+    assert decide(ruled, [ELSE, earlier, NOTHING], {"option (12,)": 9.0}) is ELSE
 
 
 @pytest.mark.parametrize(
@@ -138,7 +149,8 @@ def test_the_result_of_a_calculation_at_the_end_stays() -> None:
         ("Maya has 37 stickers left: she began with 52 and gave 15 away.", "15", "en", False, "weighed"),
         ("She gave 15 of her 52 stickers away, so 37 are left.", "37", "en", True, "last_number"),
         ("The answer is 37. She began with 52 and gave 15 away.", "37", "en", True, "anchor"),
-        ("I'd like to take back my earlier answer of 36; I no longer think it holds.", "36", "en", False, "not_given"),
+        ("We had 36 at first, but that turned out to be somebody else's mistake.", "36", "en", False, "not_given"),
+        ("Sie kommt um 17:15 Uhr an: Abgefahren ist sie um 12:45 Uhr.", "17:15", "de", True, "weighed"),
     ],
 )
 def test_the_method_says_that_numbers_were_weighed(
@@ -148,20 +160,35 @@ def test_the_method_says_that_numbers_were_weighed(
     assert (graded.correct, graded.method) == (correct, method)
 
 
-def test_the_texts_of_all_authors_are_read_as_they_say() -> None:
-    """By kind of author; how well unread ones are read is in docs/grading.md."""
-    verdicts = defaultdict(list)
-    for case in CASES:
-        kind = case["author"].rstrip("0123456789 ")
-        graded = grade(case["response"], case["gold"], case["language"])
-        verdicts[kind].append((graded.correct == case["correct"], graded.correct and not case["correct"]))
-    for kind, rated in verdicts.items():
-        agrees, accepted = (sum(column) / len(rated) for column in zip(*rated, strict=True))
-        hard = kind in ("results", "non-answers", "mixed", "fluent")
-        assert agrees >= (HARD if hard else EASY), kind
-        assert accepted <= ACCEPTED, kind
-    ruled = [rule(case["response"], case["gold"], case["language"]).correct == case["correct"] for case in CASES]
-    assert sum(ruled) < 0.8 * len(CASES), "the rules alone would do: there is no need to weigh"
+def rated(cases: list[dict[str, str]]) -> tuple[float, float]:
+    """How many are graded as a careful reader would, and how many of the wrong ones are accepted."""
+    verdicts = [(grade(case["response"], case["gold"], case["language"]).correct, case["correct"]) for case in cases]
+    wrong = [verdict for verdict, correct in verdicts if not correct]
+    return sum(verdict == correct for verdict, correct in verdicts) / len(verdicts), sum(wrong) / max(1, len(wrong))
+
+
+@pytest.mark.parametrize(
+    ("kinds", "least"),
+    [(("assorted", "everyday", "typical", "prose"), 0.985), (("results", "non-answers", "mixed", "fluent"), 0.92)],
+    ids=["as models write", "asked to be hard"],
+)
+def test_the_texts_that_the_weights_were_fitted_to_are_read(kinds: tuple[str, ...], least: float) -> None:
+    agrees, accepted = rated([case for case in CASES if case["author"].startswith(kinds)])
+    assert agrees >= least
+    assert accepted <= 0.05
+
+
+def test_texts_that_nothing_was_fitted_to_are_read_as_a_careful_reader_would() -> None:
+    """Five authors whose cases were rated before anybody read them, and that nothing may be taught with."""
+    assert not {case["response"] for case in HELD_OUT} & {case["response"] for case in CASES}
+    agrees, accepted = rated(HELD_OUT)
+    assert agrees >= 0.97
+    assert accepted <= 0.01
+
+
+def test_the_rules_alone_would_not_do() -> None:
+    verdicts = [rule(case["response"], case["gold"], case["language"]).correct == case["correct"] for case in HELD_OUT]
+    assert sum(verdicts) / len(verdicts) < 0.96
 
 
 def test_the_texts_are_many_of_many_authors_in_all_languages() -> None:
