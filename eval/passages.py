@@ -153,7 +153,7 @@ class _Sentence:
         start, end = self._clause(number)
         if start == 0:
             yield "in first clause"
-        yield f"clause after {text[max(0, start - 2) : start].strip()[:1]}"
+        yield f"clause after {text[:start].rstrip()[-1:]}"
         head = text[max(0, number.start - 8) : number.start].rstrip(" *$€£¥(")[-1:]
         if head and head in "=≈":
             yield "after ="
