@@ -59,10 +59,11 @@ class _Ruling:
 def grade(response: str, gold: str, language: str) -> Grade:
     """Grade a response, the part after the thinking, against a gold answer.
 
-    The last closed box counts first, then the last statement that announces an answer in the language or in English,
-    then the last sentence with a number; checks, notes and what-ifs beside an answer do not count. A response that
-    still carries its thinking is parted first; thinking that never closed is no answer. Takes time linear in the
-    response and never raises on any response or gold.
+    The last closed box counts first, unless an announcement after it takes it back, then the last statement that
+    announces an answer in the language or in English, then the last sentence with a number; checks, notes and what-ifs
+    beside an answer do not count. In a short response that announces nothing the likeliest of its numbers or clock
+    times counts, or none (``ranking``). A response that still carries its thinking is parted first; thinking that
+    never closed is no answer. Takes time linear in the response and never raises on any response or gold.
 
     Raises:
         InputError: no such language is registered.
