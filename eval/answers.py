@@ -69,34 +69,21 @@ def grade(response: str, gold: str, language: str) -> Grade:
         InputError: no such language is registered.
     """
     get_language(language)
-    answer = after_thinking(response)
-    if answer is None:
-        return Grade(False, None, "unclosed")
-    target = read_gold(str(gold))
-    text = Response(answer, language, target)
-    ruling = _rule(text, target, language)
-    return _weigh(ruling, text, target, language) if target.kind in _WEIGHED else ruling.grade
+    read = _read(response, gold, language)
+    return Grade(False, None, "unclosed") if read is None else _weigh(*read, language)
 
 
 def rule(response: str, gold: str, language: str) -> Grade:
     """The grade by the rules alone, before ``ranking`` is asked."""
-    answer = after_thinking(response)
-    target = read_gold(str(gold))
-    if answer is None:
-        return Grade(False, None, "unclosed")
-    return _rule(Response(answer, language, target), target, language).grade
+    read = _read(response, gold, language)
+    return Grade(False, None, "unclosed") if read is None else read[0].grade
 
 
 def evidence(response: str, gold: str, language: str) -> tuple[Ruled, list[Option]] | None:
     """What ``ranking`` chooses from in a response, and what the rules say; None where it is not asked."""
-    answer = after_thinking(response)
-    target = read_gold(str(gold))
-    if answer is None or target.kind not in _WEIGHED:
-        return None
-    text = Response(answer, language, target)
-    ruling = _rule(text, target, language)
-    found = _options(ruling, text, target, language)
-    return (ruling.ruled, found) if found else None
+    read = _read(response, gold, language)
+    found = _options(*read, language) if read is not None else []
+    return (read[0].ruled, found) if read is not None and found else None
 
 
 def matches(option: Option, gold: str) -> bool:
@@ -108,6 +95,16 @@ def _matches(option: Option, target: Gold) -> bool:
     if target.time is not None:
         return any(mention.time is not None and same_time(mention.time, target.time) for mention in option.mentions)
     return any(equals_gold(mention.values, target, percent=mention.percent) for mention in option.mentions)
+
+
+def _read(response: str, gold: str, language: str) -> tuple[_Ruling, Response, Gold] | None:
+    """A response by the rules, and what they read; None for thinking that never closed."""
+    answer = after_thinking(response)
+    if answer is None:
+        return None
+    target = read_gold(str(gold))
+    text = Response(answer, language, target)
+    return _rule(text, target, language), text, target
 
 
 def _rule(text: Response, target: Gold, language: str) -> _Ruling:
@@ -154,7 +151,9 @@ def _ruling(found: Grade) -> _Ruling:
 
 def _options(ruling: _Ruling, text: Response, target: Gold, language: str) -> list[Option]:
     """What there is to weigh; nothing where the rules' word stands, or the text is long or without a number."""
-    if ruling.settled or len(text.parts) > _MOST_SENTENCES or "±" in text.window or _ends_with_result(ruling, text):
+    if target.kind not in _WEIGHED or ruling.settled:
+        return []
+    if len(text.parts) > _MOST_SENTENCES or "±" in text.window or _ends_with_result(ruling, text):
         return []
     passage = read_passage(text.window, text.parts, language, times=target.kind == "time")
     return options(passage, language, ruling.ruled) if passage.mentions else []

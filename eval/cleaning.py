@@ -23,7 +23,7 @@ _TAG = re.compile(
     r"</?(?:final_?answer|answer|final|result|b|strong|i|em|u|mark|span|p|div|sub|sup|li)>", re.IGNORECASE
 )
 _STRUCK = re.compile(r"~~[^~\n]{1,200}~~|<(del|s|strike)>[^<\n]{0,200}</\1>")
-_MINUS_APART = re.compile(r"(?<![\w)\]])(?<![\w)\]]\s)-\s+(?=\d+/\d)")  # what "-\\frac12" leaves
+_MINUS_APART = re.compile(r"(?<![\w)\]])(?<![\w)\]]\s)-\s+(?=\d+/\d)")  # what "-\frac12" leaves
 _PRICE = re.compile(r"(?<![\d.,])(\d{1,6})\s?€\s?(\d{2})(?!\d|[.,]\d)")  # 3€50
 _PER_HUNDRED = re.compile(r"(?<=\d)\s?p\.\s?(?:100|c\.)(?!\w)")  # "25 p. 100"
 _RAISED = re.compile(r"(?<=\d)[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")

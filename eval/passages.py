@@ -26,7 +26,7 @@ from eval.units import compound
 _LONGEST = 2_000  # characters of a sentence that are read
 _FEW_WORDS, _FEW_CHARACTERS = 2, 8
 _CLAUSE = re.compile(r"[,;:](?=\s)|[—–(（、。：；)]|\s-\s")
-_WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
+WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 _BEFORE_OPERATOR = re.compile(r"\s?[%$€£¥]?\s?[^\W\d]{0,12}\s?[-+×*·÷/−x=]\s?[\d(]")
 _BEFORE_MARK = re.compile(r"[^.;,:：、\d]{0,60}([:：,、])")
 _MONEY = re.compile(r"\s?(?:[€$£¥]|euros?|dollars?|円)", re.IGNORECASE)
@@ -133,7 +133,7 @@ class _Sentence:
         self._language = language
         self._spaced = get_language(language).spaced
         self._bounds = [0, *(match.end() for match in _CLAUSE.finditer(text)), len(text)]
-        self._words = [(match.start(), match[0].lower()) for match in _WORD.finditer(text)] if self._spaced else []
+        self._words = [(match.start(), match[0].lower()) for match in WORD.finditer(text)] if self._spaced else []
         self._opens, anywhere = _explainer_patterns(PHRASES.get(language, PHRASES["en"]))
         self._reasons = [match.start() for match in anywhere.finditer(text)]
         self._explains = _JAPANESE_EXPLANATION.search(_ENDS_NOT.sub("", text)) is not None

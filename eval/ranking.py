@@ -24,11 +24,10 @@ import orjson
 from data_prep.languages import get_language
 from eval.combinations import combinations
 from eval.conclusions import concludes
-from eval.passages import Mention, Passage
+from eval.passages import WORD, Mention, Passage
 
 _WEIGHTS = Path(__file__).with_suffix(".json")
 _LATEST = 4  # sentences from the end whose words tell whether an answer is given
-_WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 _NO_PIECE = re.compile(r"[\d、。\s]+")
 _PIECES = (2, 3, 4)  # characters, where no spaces part words
 _STOPS = (".", "。", "!", "！", "?", "？", ":", ")", "”", "»", "」")
@@ -172,7 +171,7 @@ def _unanswered(passage: Passage, numbers: int, language: str, ruled: Ruled | No
 def _pieces(sentence: str, language: str) -> Iterator[str]:
     """The words and pairs of words of a sentence; runs of characters where no spaces part words."""
     if get_language(language).spaced:
-        words = _WORD.findall(sentence.lower())
+        words = WORD.findall(sentence.lower())
         yield from words
         yield from (f"{one} {other}" for one, other in itertools.pairwise(words))
         return
